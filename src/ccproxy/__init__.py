@@ -1,0 +1,56 @@
+"""Any program that speaks one LLM streaming dialect, any model that speaks another.
+
+The names here are imported when they are first used, so that importing the package costs nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .core.errors import CCProxyError, MisuseError, StreamFailed
+    from .core.losses import Loss
+    from .shells.aio import atranslate
+    from .shells.sync import collect, translate
+    from .translator import Translator
+
+    __version__: str
+
+__all__ = [
+    "CCProxyError",
+    "Loss",
+    "MisuseError",
+    "StreamFailed",
+    "Translator",
+    "__version__",
+    "atranslate",
+    "collect",
+    "translate",
+]
+
+_HOMES = {
+    "CCProxyError": "core.errors",
+    "Loss": "core.losses",
+    "MisuseError": "core.errors",
+    "StreamFailed": "core.errors",
+    "Translator": "translator",
+    "atranslate": "shells.aio",
+    "collect": "shells.sync",
+    "translate": "shells.sync",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ccproxy-streaming")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,174 @@
+"""Bytes in and out of the command, without waiting for more than there is, and the ways it ends."""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from typing import IO, Any, Final, NoReturn
+
+OK: Final = 0
+FAILED: Final = 1
+MISUSE: Final = 2
+IO_ERROR: Final = 3
+INTERRUPTED: Final = 130
+PIPE: Final = 141
+
+EXIT_CODES: Final = f"""\
+exit codes:
+  {OK:<5}done
+  {FAILED:<5}the stream failed: cut, unintelligible, or the provider reported an error (`translate` has
+       ended its output in the target's error form)
+  {MISUSE:<5}wrong arguments
+  {IO_ERROR:<5}the input can't be read or the output can't be written
+  {INTERRUPTED:<5}interrupted (Ctrl-C)
+  {PIPE:<5}whoever read the output has gone
+"""
+
+STDIO: Final = "-"
+_READ_SIZE: Final = 64 * 1024
+
+
+class Exit(Exception):
+    """Ends the command with an exit code and what to say about it (nothing, if empty)."""
+
+    def __init__(self, exit_code: int, reason: str = "") -> None:
+        self.exit_code = exit_code
+        self.reason = reason
+        super().__init__(exit_code, reason)
+
+
+def printable(text: str) -> str:
+    """The text on one line and without anything that a terminal would act upon."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(text: str, prefix: str = "ccproxy: ") -> None:
+    """One line on stderr. If nobody can read it, so be it."""
+    if text and sys.stderr is not None:
+        try:
+            print(f"{prefix}{printable(text)}", file=sys.stderr, flush=True)
+        except (OSError, ValueError):
+            pass
+
+
+def settle(code: int) -> int:
+    """Flush what argparse printed. After a failure, keep the interpreter from complaining a second time at its exit."""
+    if sys.stdout is None:
+        return code
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        if code == OK:
+            code = PIPE if isinstance(error, BrokenPipeError) else IO_ERROR
+            say("" if code == PIPE else f"cannot write standard output: {_why(error)}")
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (OSError, ValueError):
+            pass
+    return code
+
+
+def read(path: str) -> Iterator[bytes]:
+    """The bytes of a file or of standard input, as they arrive. Opened at once, read when asked."""
+    if path != STDIO:
+        try:
+            return _pieces(open(path, "rb", buffering=0), _name(path))  # _pieces closes it
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            _refuse("read", _name(path), error)
+    if sys.stdin is None:
+        raise Exit(IO_ERROR, "standard input is closed")
+    if sys.stdin.isatty():
+        say("reading what you type; Ctrl-D ends it, Ctrl-C gives up (ccproxy translate --help tells about files)")
+    stream = sys.stdin.buffer
+    return _pieces(stream.raw if isinstance(stream, io.BufferedReader) else stream, "standard input")
+
+
+def _pieces(stream: IO[bytes] | io.RawIOBase, name: str) -> Iterator[bytes]:
+    with stream:
+        while True:
+            try:
+                data: bytes | None = stream.read(_READ_SIZE)  # of a raw stream: what is there, not all that was asked
+            except OSError as error:
+                _refuse("read", name, error)
+            if data is None:  # the other side made the pipe non-blocking
+                _wait_for(stream, for_reading=True)
+            elif data:
+                yield data
+            else:
+                return
+
+
+class Output:
+    """A file or standard output; what is written leaves at once."""
+
+    def __init__(self, path: str = STDIO, input: str = STDIO) -> None:
+        """Raises `Exit` if the file can't be written, or is the input."""
+        self._name = _name(path) if path != STDIO else "standard output"
+        if path != STDIO:
+            try:
+                if input != STDIO and os.path.exists(path) and os.path.samefile(path, input):
+                    raise Exit(MISUSE, f"{self._name} is the input; writing there would destroy it before it is read")
+                self._stream: IO[bytes] = open(path, "wb")  # noqa: SIM115 - close() closes it
+            except (OSError, ValueError) as error:
+                _refuse("write", self._name, error)
+        elif sys.stdout is None:
+            raise Exit(IO_ERROR, "standard output is closed")
+        else:
+            sys.stdout.flush()
+            self._stream = sys.stdout.buffer
+
+    @property
+    def is_terminal(self) -> bool:
+        return self._stream.isatty()
+
+    def write(self, data: bytes) -> None:
+        """Raises `Exit` if the data can't be written."""
+        if not data:
+            return
+        rest = memoryview(data)
+        while True:
+            try:
+                while rest:
+                    rest = rest[self._stream.write(rest) :]
+                self._stream.flush()
+                return
+            except BlockingIOError as error:  # whoever shares the pipe made it non-blocking
+                rest = rest[error.characters_written :]
+                _wait_for(self._stream, for_reading=False)
+            except (OSError, ValueError) as error:
+                _refuse("write", self._name, error)
+
+    def close(self) -> None:
+        """Close the file; standard output stays open."""
+        if sys.stdout is None or self._stream is not sys.stdout.buffer:
+            self._stream.close()
+
+
+def json(value: Any, indent: int = 2) -> bytes:
+    """JSON for people: that many spaces for each level, or one line if that is 0."""
+    import msgspec
+
+    from ccproxy.wire.json import dumps
+
+    text = dumps(value)
+    return (msgspec.json.format(text, indent=indent) if indent else text) + b"\n"
+
+
+def _wait_for(stream: IO[bytes] | io.RawIOBase, *, for_reading: bool) -> None:
+    from select import select  # hardly ever needed
+
+    select([stream] if for_reading else [], [] if for_reading else [stream], [])
+
+
+def _refuse(verb: str, name: str, error: Exception) -> NoReturn:
+    if isinstance(error, BrokenPipeError):
+        raise Exit(PIPE)
+    raise Exit(IO_ERROR, f"cannot {verb} {name}: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _name(path: str) -> str:
+    return repr(path)

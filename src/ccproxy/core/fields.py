@@ -1,0 +1,90 @@
+"""Typed access to decoded JSON that names the place of what is wrong."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+_NAMES: Mapping[type, str] = {
+    str: "a string",
+    int: "a number",
+    float: "a number",
+    bool: "a boolean",
+    list: "an array",
+    dict: "an object",
+    type(None): "null",
+}
+
+
+class FieldError(ValueError):
+    """A value of the wrong type. The text says which, where, and what was expected."""
+
+
+class Fields:
+    """A JSON object and its path. Absent and null are the same everywhere, and stand for the empty value."""
+
+    __slots__ = ("_path", "raw")
+
+    def __init__(self, raw: Mapping[str, Any], path: str = "") -> None:
+        self.raw = raw
+        self._path = path
+
+    def text(self, key: str) -> str:
+        value = self.raw.get(key)
+        if type(value) is str:
+            return value
+        if value is None:
+            return ""
+        raise self.wrong(key, "a string")
+
+    def word(self, key: str) -> str:
+        """A string that carries no content: anything else counts as absent."""
+        value = self.raw.get(key)
+        return value if type(value) is str else ""
+
+    def integer(self, key: str) -> int | None:
+        value = self.raw.get(key)
+        if type(value) is int or value is None:
+            return value
+        if type(value) is float and value.is_integer():
+            return int(value)
+        raise self.wrong(key, "a whole number")
+
+    def number(self, key: str) -> int | None:
+        """A whole number that carries no content: anything else counts as absent."""
+        value = self.raw.get(key)
+        return int(value) if type(value) is int or type(value) is float and value.is_integer() else None
+
+    def fields(self, key: str) -> "Fields":
+        value = self.raw.get(key)
+        if value is None:
+            return Fields({}, self._at(key))
+        if type(value) is dict:
+            return Fields(cast("dict[str, Any]", value), self._at(key))
+        raise self.wrong(key, "an object")
+
+    def noise(self, key: str) -> "Fields":
+        """An object that may be left out: anything else counts as absent."""
+        value = self.raw.get(key)
+        return Fields(cast("dict[str, Any]", value) if type(value) is dict else {}, self._at(key))
+
+    def list(self, key: str) -> "list[Any]":
+        value = self.raw.get(key)
+        if value is None:
+            return []
+        if type(value) is list:
+            return cast("list[Any]", value)
+        raise self.wrong(key, "an array")
+
+    def each(self, key: str) -> "Iterator[Fields]":
+        """The objects of an array."""
+        for position, value in enumerate(self.list(key)):
+            path = f"{self._at(key)}[{position}]"
+            if type(value) is not dict:
+                raise FieldError(f"{path} must be an object, not {_NAMES.get(type(value), 'this')}")
+            yield Fields(cast("dict[str, Any]", value), path)
+
+    def wrong(self, key: str, expected: str) -> FieldError:
+        found = _NAMES.get(type(self.raw.get(key)), "this")
+        return FieldError(f"{self._at(key)} must be {expected}, not {found}")
+
+    def _at(self, key: str) -> str:
+        return f"{self._path}.{key}" if self._path else key

@@ -1,0 +1,401 @@
+"""What every reader shares: runs of delta frames, single frames, stray lines, the end.
+
+Most of a stream is one frame shape, repeated: "append this text to that part". Such a *regular delta frame* is decoded
+into a type that admits nothing else (`Reader.delta_type`); everything else goes through `Reader.handle` as a dict. The
+typed way only extends parts that the dict way has opened and entered in the dialect's slots, so opening, closing,
+naming and repairing exist once. A read that holds nothing but regular delta frames of one part becomes one event.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, cast
+
+import msgspec
+
+from ..wire.json import JSONError, loads
+from ..wire.sse import BOM, offsets, parse, split_lines
+from .events import Delta, Event, Meta, Opaque, PartEnd, PartStart, Ping, StreamEnd, StreamError, StreamStart, UsageUpdate
+from .fields import FieldError, Fields
+from .parts import digest
+from .spi import Context, Quirk
+from .vocab import ErrorKind, PartKind, Usage
+
+_RUN: Final = 256  # frames that are tried as one run
+_EXCERPT: Final = 120  # characters of unintelligible input that an error message shows
+
+
+class BaseReader:
+    """Subclasses know one dialect: `handle`, `text_of`, `texts_of`, `provider_error` and `end_of_stream`."""
+
+    dialect: ClassVar[str]
+    delta_type: ClassVar[Any]
+    """The regular delta frame, as a msgspec Struct."""
+    quirks: ClassVar[Mapping[str, Callable[[], Quirk]]] = {}
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.finished = False
+        self.started = False
+        self.seed = context.ids or ""
+        self._decoder = msgspec.json.Decoder(self.delta_type)
+        self._decode = self._decoder.decode
+        self._decode_lines = self._decoder.decode_lines
+        # of the last regular delta frame:
+        self._head = b"\0"  # what comes before its JSON,
+        self._head_size = 1
+        self._head_line = b"\0"  # its first line, if that is not the data,
+        self._lines = 0  # its lines, and the empty one; 0 before there was any
+        self._first_data = b""
+        self._note = ""  # the first stray line, for the error message if nothing else comes
+        self._block = b""  # the read under way,
+        self._block_offset = 0  # the bytes before it,
+        self._block_frame = 0  # and the frames before it
+        self._frames = 0
+        self._marks: list[tuple[int, int]] = []  # (events when a frame began, its number)
+        self._repairs = [self.quirks[name]() for name in context.quirks]
+        self.next_part = 0
+        self.part = -1
+        """The part that the last typed frame extends."""
+        self.events: list[Event] = []
+        """The events of the read under way."""
+
+    # What a dialect adds
+
+    def handle(self, event: str, frame: Fields) -> None:
+        """Read one frame that is a JSON object."""
+        raise NotImplementedError
+
+    def text_of(self, frame: Any) -> str:
+        """The text of a typed frame that does nothing but extend an open part, which `part` then names; else ""."""
+        raise NotImplementedError
+
+    def texts_of(self, frames: list[Any]) -> list[str]:
+        """The texts of typed frames that all extend the part of the first one. What does not is left out."""
+        raise NotImplementedError
+
+    def provider_error(self, payload: Mapping[str, Any]) -> StreamError:
+        """The error that a provider's error object describes."""
+        raise NotImplementedError
+
+    def end_of_stream(self) -> None:
+        """The source has ended: emit what was held, then `end` or `fail`."""
+        raise NotImplementedError
+
+    # Reading
+
+    def read(self, block: bytes) -> list[Event]:
+        """The events of a block of complete frames."""
+        self._begin(block)
+        lines = split_lines(block.removeprefix(BOM) if self._block_offset == 0 else block)
+        lines.append(b"")
+        position, end, no_run = 0, len(lines), 0
+        while position < end and not self.finished:
+            if position >= no_run:
+                taken, no_run = self._read_run(lines, position)
+                if taken:
+                    position += taken
+                    continue
+            blank = lines.index(b"", position)
+            if blank > position:
+                self._mark()
+                self._read_frame(lines[position:blank])
+            position = blank + 1
+        return self.events
+
+    def read_one(self, block: bytes) -> str:
+        """The text of the one delta that the block is, for part `part`; "" if it is anything else, and nothing read.
+
+        This is the lane for one event per read: as few calls as can be.
+        """
+        if not block.startswith(self._head):
+            return ""
+        data = block[self._head_size : -2]
+        if 10 in data or not block.endswith(b"\n\n"):
+            return ""
+        try:
+            text = self.text_of(self._decode(data))
+        except JSONError:
+            return ""
+        if text:
+            self._frames += 1
+            self._block_offset += len(block)
+        return text
+
+    def mark_one(self, block: bytes) -> None:
+        """Remember the block of the last `read_one` for `locate`."""
+        self._block_offset -= len(block)
+        self._frames -= 1
+        self._block = b""
+        self._begin(block)
+        self._mark()
+
+    def overflow(self) -> list[Event]:
+        """The frame that is being received is longer than the limit."""
+        self._begin(b"")
+        self._mark()
+        self.too_large()
+        return self.events
+
+    def read_payload(self, event: str, payload: Mapping[str, Any]) -> list[Event]:
+        """The events of one frame that was decoded elsewhere."""
+        self._begin(b"")
+        if not self.finished:
+            self._first_data = self._first_data or repr(payload).encode("utf-8", "surrogatepass")
+            self._mark()
+            self._handle(event, payload)
+        return self.events
+
+    def close(self, tail: bytes) -> list[Event]:
+        """The last events, given what followed the last complete frame: a frame that counts if it is whole."""
+        self._begin(tail)
+        if self.finished:
+            return self.events
+        lines = [line for line in split_lines(tail.removeprefix(BOM) if self._block_offset == 0 else tail) if line]
+        frame = parse(lines)
+        if frame.stray or (frame.data is not None and self._is_complete(frame.data)):
+            self._mark()
+            self._read_frame(lines)
+            self._begin(b"")
+        if not self.finished:
+            self._marks.append((len(self.events), self._frames))
+            self.end_of_stream()
+        return self.events
+
+    def locate(self, position: int, text: int = 0) -> tuple[int, int]:
+        """(frame number, byte offset) of the n-th event of the last read, and of the m-th text in it."""
+        frame = self._block_frame
+        for events, number in self._marks:
+            if events > position:
+                break
+            frame = number
+        frame += text
+        starts = offsets(self._block)
+        place = frame - self._block_frame
+        return frame, self._block_offset + (starts[place] if place < len(starts) else 0)
+
+    def _begin(self, block: bytes) -> None:
+        self.events = []
+        self._marks = []
+        self._block_offset += len(self._block)
+        self._block_frame = self._frames
+        self._block = block
+
+    def _mark(self) -> None:
+        self._marks.append((len(self.events), self._frames))
+        self._frames += 1
+
+    def _read_run(self, lines: list[bytes], position: int) -> tuple[int, int]:
+        """How many lines from `position` on were read as one run, else 0 and up to where runs are not tried again."""
+        step = self._lines
+        data = self._run_data(lines[position : position + step * _RUN], step)
+        if not data:
+            return 0, position
+        tried = position + step * len(data)
+        joined = b"\n".join(data)
+        if len(joined) > self.context.limits.max_frame:
+            return 0, tried
+        try:
+            frames = self._decode_lines(joined)
+        except JSONError:
+            return 0, tried
+        if not self.text_of(frames[0]):
+            return 0, tried
+        texts = self.texts_of(frames)
+        if len(texts) != len(data) or not all(texts):
+            return 0, tried
+        self._marks.append((len(self.events), self._frames))
+        self._frames += len(data)
+        self.events.append(Delta(self.part, texts))
+        return tried - position, 0
+
+    def _run_data(self, lines: list[bytes], step: int) -> list[bytes]:
+        """The data of the frames that are shaped like the last regular delta frame, up to one that is not."""
+        count = len(lines) // step if step else 0
+        if not count or (step == 3 and lines[0] != self._head_line):
+            return []
+        data = [line[6:] for line in lines[step - 2 : step * count : step] if line.startswith(b"data: ")]
+        if (
+            len(data) == count
+            and not any(lines[step - 1 : step * count : step])
+            and (step == 2 or lines[0 : step * count : step].count(self._head_line) == count)
+        ):
+            return data
+        for number in range(count):
+            frame = lines[step * number : step * number + step]
+            if frame[-1] or not frame[-2].startswith(b"data: ") or (step == 3 and frame[0] != self._head_line):
+                return data[:number]
+        return data
+
+    def _read_frame(self, lines: list[bytes]) -> None:
+        frame = parse(lines)
+        data = frame.data
+        if sum(map(len, lines)) + len(lines) - 1 > self.context.limits.max_frame:
+            self.too_large()
+        elif data is None:
+            if frame.stray:
+                self._stray(frame.stray)
+            elif frame.comment:
+                self.ping()
+        elif not self._read_delta(lines, data):
+            self._read_data(frame.event.decode("utf-8", "replace"), data)
+
+    def too_large(self) -> None:
+        """Give up: the frame at hand is longer than the limit."""
+        self.fail("too_large", f"a frame is longer than the limit max_frame of {self.context.limits.max_frame} bytes")
+
+    def _read_delta(self, lines: list[bytes], data: bytes) -> bool:
+        if not self.started or self._repairs:
+            return False
+        try:
+            text = self.text_of(self._decode(data))
+        except JSONError:
+            return False
+        if not text:
+            return False
+        self.events.append(Delta(self.part, [text]))
+        if lines[-1].startswith(b"data: ") and (len(lines) == 1 or (len(lines) == 2 and lines[0].startswith(b"event:"))):
+            self._lines = len(lines) + 1
+            self._head_line = lines[0]
+            self._head = b"\n".join([*lines[:-1], b"data: "])
+            self._head_size = len(self._head)
+        return True
+
+    def _read_data(self, event: str, data: bytes) -> None:
+        if data.startswith(b"[DONE]"):
+            self.end_of_stream()
+            return
+        if not data.strip():
+            return
+        self._first_data = self._first_data or data
+        try:
+            payload = loads(data)
+        except JSONError as error:
+            self.fail("protocol", f"the data is not JSON ({_reason(error)}): {_excerpt(data)}")
+            return
+        if not isinstance(payload, dict):
+            self.fail("protocol", f"the data must be a JSON object, not {_excerpt(data)}")
+            return
+        self._handle(event, cast("dict[str, Any]", payload))
+
+    def _handle(self, event: str, payload: Mapping[str, Any]) -> None:
+        try:
+            for quirk in self._repairs:
+                payload = quirk.repair(dict(payload))
+            self.handle(event, Fields(payload))
+        except FieldError as error:
+            self.fail("protocol", f"{error}{f' (in {event})' if event else ''}")
+        except RecursionError:
+            self.fail("protocol", "the data is nested too deep")
+
+    def _stray(self, stray: bytes) -> None:
+        """Lines that are no events: an error body in the place of a stream, or noise."""
+        text = stray.strip()
+        if text.startswith(b"error:"):
+            text = text[6:].strip()
+        if text.startswith((b"{", b"[")):
+            try:
+                payload = loads(text)
+            except JSONError:
+                self.fail("protocol", f"neither an event stream nor JSON: {_excerpt(text)}")
+                return
+            if isinstance(payload, list) and payload:
+                payload = payload[0]
+            if isinstance(payload, dict) and ("error" in payload or payload.get("object") == "error"):
+                self.report(cast("dict[str, Any]", payload))
+            else:
+                self.fail("protocol", f"a JSON body in the place of an event stream: {_excerpt(text)}")
+        elif text.startswith(b"<"):
+            self.fail("protocol", f"HTML in the place of an event stream: {_excerpt(text)}")
+        elif not self._note:
+            self._note = _excerpt(text)
+
+    @staticmethod
+    def _is_complete(data: bytes) -> bool:
+        if data.startswith(b"[DONE]"):
+            return True
+        try:
+            loads(data)
+        except JSONError:
+            return False
+        return True
+
+    # Emitting
+
+    def start(
+        self,
+        id: str = "",
+        model: str = "",
+        created: int | None = None,
+        usage: Usage | None = None,
+        meta: Meta | None = None,
+    ) -> None:
+        """The beginning, once."""
+        if not self.started:
+            self.started = True
+            id = id or digest(self._first_data.decode("utf-8", "replace"))
+            self.seed = self.seed or id
+            self.events.append(StreamStart(id, model, created, usage, meta or {}))
+
+    def open(self, kind: PartKind, **fields: Any) -> int:
+        """Start a part and give its number. `fields` are those of `PartStart`."""
+        part = self.next_part
+        self.next_part += 1
+        self.events.append(PartStart(part, kind, **fields))
+        return part
+
+    def delta(self, part: int, text: str, logprobs: list[Any] | None = None) -> None:
+        """Text for an open part; empty text is none."""
+        if text or logprobs:
+            self.events.append(Delta(part, [text], logprobs))
+
+    def close_part(self, part: int, meta: Meta | None = None) -> None:
+        self.events.append(PartEnd(part, meta or {}))
+
+    def usage(self, usage: Usage | None) -> None:
+        if usage is not None:
+            self.events.append(UsageUpdate(usage))
+
+    def ping(self) -> None:
+        """A sign of life; before the start there is nobody to show it to."""
+        if self.started:
+            self.events.append(Ping())
+
+    def opaque(self, payload: Mapping[str, Any], part: int | None = None) -> None:
+        if self.started:
+            self.events.append(Opaque(self.dialect, payload, part))
+
+    def end(self) -> None:
+        self.finished = True
+        self.events.append(StreamEnd())
+
+    def fail(self, kind: ErrorKind, message: str) -> None:
+        """The stream is broken at the frame at hand."""
+        self._error(StreamError(kind, message))
+
+    def report(self, payload: Mapping[str, Any]) -> None:
+        """The provider says that it failed."""
+        self._error(self.provider_error(payload))
+
+    def truncated(self) -> None:
+        """The stream ended before the source said why it stops."""
+        if self.started:
+            self.fail("truncated", "the stream ended before the model said why it stops")
+        elif self._note:
+            self.fail("protocol", f"not an event stream: {self._note}")
+        elif self._first_data:
+            self.fail("truncated", f"the stream ended before an answer began; it said {_excerpt(self._first_data)}")
+        else:
+            self.fail("truncated", "the stream is empty")
+
+    def _error(self, error: StreamError) -> None:
+        self.finished = True
+        frame, offset = self.locate(len(self.events))
+        self.events.append(msgspec.structs.replace(error, frame=frame, offset=offset))
+
+
+def _excerpt(data: bytes) -> str:
+    text = data[: 4 * _EXCERPT].decode("utf-8", "replace").strip()
+    return repr(text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…")
+
+
+def _reason(error: BaseException) -> str:
+    return "nested too deep" if isinstance(error, RecursionError) else str(error)

@@ -1,0 +1,133 @@
+"""One open part at a time, for targets that are serial (`Dialect.serial`) and have one choice.
+
+The open part streams live; the events of the others wait, in order of first appearance, until it ends. Chat has no end
+mark for tool calls, so an open call gives way to the next part if its arguments are a complete JSON object by then.
+What waits is limited; over the limit is an error.
+"""
+
+from collections.abc import Callable
+
+from ..wire.json import ObjectScanner
+from .events import Citation, Delta, Event, Finish, Opaque, PartEnd, PartStart, Signature, StreamError
+from .losses import Losses
+from .vocab import ErrorKind
+
+Locate = Callable[[int, int], tuple[int, int]]
+"""(frame number, byte offset) of the n-th event of the read under way, and of the m-th text in it."""
+
+
+class _Refused(Exception):
+    def __init__(self, kind: ErrorKind, message: str, text: int = 0) -> None:
+        self.kind: ErrorKind = kind
+        self.message = message
+        self.text = text  # which of the delta's texts was too much
+        super().__init__(message)
+
+
+class Serializer:
+    __slots__ = ("_dropped", "_losses", "_max_waiting", "_waiting", "_waiting_size", "_yielded", "live", "scanner")
+
+    def __init__(self, max_waiting: int, losses: Losses) -> None:
+        self.live: int | None = None
+        """The open part, whose events go straight on."""
+        self.scanner: ObjectScanner | None = None
+        """Follows the arguments of the open part, if that is a tool call."""
+        self._max_waiting = max_waiting
+        self._losses = losses
+        self._waiting: dict[int, list[Event]] = {}
+        self._waiting_size = 0
+        self._yielded: set[int] = set()  # calls that gave way before their source ended them
+        self._dropped: set[int] = set()  # parts of other choices
+
+    def push(self, events: list[Event], locate: Locate) -> tuple[list[Event], int, StreamError | None]:
+        """The events in serial order, how many were accepted, and the error if one was refused."""
+        out: list[Event] = []
+        for position, event in enumerate(events):
+            try:
+                self._push(event, out)
+            except _Refused as refused:
+                frame, offset = locate(position, refused.text)
+                return out, position, StreamError(refused.kind, refused.message, None, offset, frame)
+        return out, len(events), None
+
+    def _push(self, event: Event, out: list[Event]) -> None:
+        if type(event) is Delta:
+            self._delta(event, out)
+        elif type(event) is PartStart:
+            self._start(event, out)
+        elif type(event) is PartEnd:
+            self._end(event, out)
+        elif type(event) is Signature or type(event) is Citation:
+            self._attach(event.part, event, out)
+        elif type(event) is Opaque and event.part is not None:
+            self._attach(event.part, event, out)
+        elif type(event) is not Finish or event.choice == 0:
+            out.append(event)
+
+    def _start(self, event: PartStart, out: list[Event]) -> None:
+        if event.choice != 0:
+            self._dropped.add(event.part)
+            self._losses.add("choice", None, f"choice {event.choice}")
+        elif self.live is None:
+            self._open(event, out)
+        elif self.scanner is not None and self.scanner.complete:
+            self._yielded.add(self.live)
+            out.append(PartEnd(self.live))
+            self._open(event, out)
+        else:
+            self._waiting[event.part] = [event]
+
+    def _open(self, event: PartStart, out: list[Event]) -> None:
+        self.live = event.part
+        self.scanner = ObjectScanner() if event.kind == "tool" else None
+        out.append(event)
+
+    def _delta(self, event: Delta, out: list[Event]) -> None:
+        if event.part == self.live:
+            if self.scanner is not None:
+                self.scanner.extend(event.texts)
+            out.append(event)
+        elif event.part in self._waiting:
+            for position, text in enumerate(event.texts):
+                self._waiting_size += len(text)
+                if self._waiting_size > self._max_waiting:
+                    raise _Refused(
+                        "too_large",
+                        f"more than {self._max_waiting} characters wait for part {self.live} to end; "
+                        "raise the limit max_waiting if that is meant",
+                        position,
+                    )
+            self._waiting[event.part].append(event)
+        elif event.part not in self._dropped:
+            raise _Refused("protocol", f"more arguments for the call of part {event.part}, which was complete")
+
+    def _attach(self, part: int, event: Event, out: list[Event]) -> None:
+        if part in self._waiting:
+            self._waiting[part].append(event)
+        elif part not in self._dropped:
+            out.append(event)
+
+    def _end(self, event: PartEnd, out: list[Event]) -> None:
+        if event.part == self.live:
+            self.live = self.scanner = None
+            out.append(event)
+            self._release(out)
+        elif event.part in self._waiting:
+            self._waiting[event.part].append(event)
+        elif event.part not in self._yielded and event.part not in self._dropped:
+            out.append(event)
+
+    def _release(self, out: list[Event]) -> None:
+        while self.live is None and self._waiting:
+            events = self._waiting.pop(next(iter(self._waiting)))
+            for event in events:
+                if type(event) is PartStart:
+                    self._open(event, out)
+                    continue
+                if type(event) is Delta:
+                    self._waiting_size -= sum(map(len, event.texts))
+                    if self.scanner is not None:
+                        self.scanner.extend(event.texts)
+                elif type(event) is PartEnd:
+                    self.live = self.scanner = None
+                out.append(event)

@@ -1,0 +1,38 @@
+"""Carrying a signature through a dialect that has no place for its scheme.
+
+The envelope is base64 throughout (Gemini accepts nothing else) and begins with a fixed prefix that holds a version. It
+names the scheme and the model, so that nothing is ever handed to a provider or a model that did not make it.
+"""
+
+from base64 import b64decode, b64encode
+from typing import Any, NamedTuple
+
+from ..wire.json import JSONError, dumps, loads
+
+_MAGIC = b"ccproxy:1"  # nine bytes, so that its twelve base64 characters stand for themselves
+PREFIX = b64encode(_MAGIC).decode("ascii")
+
+
+class Sealed(NamedTuple):
+    scheme: str
+    model: str
+    value: str
+
+
+def seal(scheme: str, model: str, value: str) -> str:
+    """An envelope for another dialect's signature field."""
+    return b64encode(_MAGIC + dumps([scheme, model, value])).decode("ascii")
+
+
+def unseal(text: str) -> Sealed | None:
+    """What an envelope holds; None if the text is none of ours, so a signature of the carrier itself."""
+    if not text.startswith(PREFIX):
+        return None
+    try:
+        content: Any = loads(b64decode(text, validate=True)[len(_MAGIC) :])
+        scheme, model, value = content
+    except (*JSONError, TypeError):
+        return None
+    if isinstance(scheme, str) and isinstance(model, str) and isinstance(value, str):
+        return Sealed(scheme, model, value)
+    return None

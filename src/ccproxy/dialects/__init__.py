@@ -1,0 +1,31 @@
+"""The registry: every folder here is a dialect; others may come from packages with entry points `ccproxy.dialects`."""
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
+
+from ccproxy.core.errors import MisuseError
+from ccproxy.core.spi import Dialect
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The names of the built-in dialects, sorted."""
+    return tuple(sorted(module.name.replace("_", "-") for module in iter_modules(__path__) if module.ispkg))
+
+
+@cache
+def get(name: str) -> Dialect:
+    """The dialect of that name. Raises `MisuseError` with the known names."""
+    module = f"{__name__}.{name.replace('-', '_')}"
+    if name.replace("-", "").isalnum() and find_spec(module) is not None:
+        dialect: Dialect = import_module(module).DIALECT
+        return dialect
+    from importlib.metadata import entry_points  # slow to import, and only asked for names not found here
+
+    for entry_point in entry_points(group="ccproxy.dialects"):
+        if entry_point.name == name:
+            dialect = entry_point.load()
+            return dialect
+    raise MisuseError(f"unknown dialect {name!r}; known are {', '.join(names())}")

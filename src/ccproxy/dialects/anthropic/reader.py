@@ -1,0 +1,251 @@
+"""Messages API frames to events."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from ccproxy.core.events import Citation, Finish, Signature, StreamError
+from ccproxy.core.fields import Fields
+from ccproxy.core.reader import BaseReader
+from ccproxy.core.signatures import unseal
+from ccproxy.core.spi import Context
+from ccproxy.core.vocab import FinishReason, PartKind
+from ccproxy.wire.json import dumps
+
+from . import errors, usage
+from .maps import BLOCK_KIND, DELTA_KIND, FINISH_READ
+from .response import SCHEME
+from .wire_types import DELTA_TYPES, ContentBlockDelta
+
+_ENVELOPE_FIELDS: Final = frozenset(
+    {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage"}
+)
+
+
+class _Block:
+    """An open content block."""
+
+    __slots__ = ("input", "kind", "part")
+
+    def __init__(self, part: int, kind: PartKind, input: str) -> None:
+        self.part = part
+        self.kind: PartKind = kind
+        self.input = input
+        """Arguments that came whole with the start; they count if no delta follows."""
+
+
+class Reader(BaseReader):
+    dialect: ClassVar[str] = "anthropic"
+    delta_type = ContentBlockDelta
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._id = ""
+        self._model = ""
+        self._blocks: dict[int, _Block] = {}
+        self._latest = -1
+        self._slots: dict[type, dict[int, int]] = {kind: {} for kind in DELTA_TYPES.values()}
+        self._usage: dict[str, Any] = {}
+        self._stop: dict[str, Any] = {}
+        self._top: dict[str, Any] = {}
+        self._handlers: dict[str, Callable[[Fields], None]] = {
+            "message_start": self._message_start,
+            "content_block_start": self._block_start,
+            "content_block_delta": self._block_delta,
+            "content_block_stop": self._block_stop,
+            "message_delta": self._message_delta,
+            "message_stop": lambda _: self.end_of_stream(),
+            "ping": lambda _: self.ping(),
+            "error": lambda frame: self.report(frame.raw),
+        }
+
+    def text_of(self, frame: ContentBlockDelta) -> str:
+        delta = frame.delta
+        self.part = self._slots[type(delta)].get(frame.index, -1)
+        return delta.text if self.part >= 0 else ""
+
+    def texts_of(self, frames: list[ContentBlockDelta]) -> list[str]:
+        index = frames[0].index
+        kind = type(frames[0].delta)
+        return [frame.delta.text for frame in frames if frame.index == index and type(frame.delta) is kind]
+
+    def handle(self, event: str, frame: Fields) -> None:
+        name = frame.word("type") or event
+        if "error" in frame.raw and name not in self._handlers:
+            name = "error"
+        handler = self._handlers.get(name)
+        if handler is not None:
+            handler(frame)
+        else:
+            self.opaque(frame.raw)
+
+    def provider_error(self, payload: Mapping[str, Any]) -> StreamError:
+        return errors.read(payload)
+
+    def end_of_stream(self) -> None:
+        if not self._stop.get("stop_reason"):
+            self.truncated()
+            return
+        for index in list(self._blocks):
+            self._close(index)
+        raw = str(self._stop["stop_reason"])
+        details = self._stop.get("stop_details")
+        own: dict[str, Any] = {"stop_reason": raw, "delta": self._stop, "top": self._top}
+        self.events.append(
+            Finish(
+                0,
+                FinishReason(FINISH_READ.get(raw, "unknown"), raw),
+                Fields(self._stop).word("stop_sequence") or None,
+                details if isinstance(details, dict) else None,
+                {self.dialect: own},
+            )
+        )
+        self.end()
+
+    def _message_start(self, frame: Fields) -> None:
+        message = frame.fields("message")
+        id = message.word("id")
+        if self.started:
+            if id and self._id and id != self._id:
+                self.fail("protocol", f"a second message_start with another id: {id!r} after {self._id!r}")
+            return
+        self._id = id
+        self._model = message.word("model")
+        self._usage.update(message.noise("usage").raw)
+        extra = {key: value for key, value in message.raw.items() if key not in _ENVELOPE_FIELDS}
+        self.start(
+            id,
+            self._model,
+            usage=usage.read(self._usage) if self._usage else None,
+            meta={self.dialect: extra} if extra else None,
+        )
+        for index, block in enumerate(message.each("content")):  # complete blocks: programmatic tool calling
+            self._open(index, block)
+            self._close(index)
+        self._remember_stop(message)
+
+    def _block_start(self, frame: Fields) -> None:
+        self.start()
+        index = frame.integer("index")
+        self._open(self._latest + 1 if index is None else index, frame.fields("content_block"))
+
+    def _open(self, index: int, block: Fields) -> None:
+        if index in self._blocks:
+            self._close(index)
+        self._latest = index
+        name = block.word("type")
+        kind = BLOCK_KIND.get(name, "opaque")
+        input = block.raw.get("input")
+        opened = _Block(0, kind, dumps(input).decode("utf-8") if input else "")
+        if kind in ("text", "reasoning", "redacted"):
+            opened.part = self.open(kind)
+        elif kind == "tool":
+            own = {key: value for key, value in block.raw.items() if key not in ("type", "id", "name", "input")}
+            opened.part = self.open(
+                kind, id=block.word("id"), name=block.text("name"), meta={self.dialect: own} if own else {}
+            )
+        else:
+            opened.part = self.open(
+                kind,
+                id=block.word("id") if kind == "server_tool" else block.word("tool_use_id"),
+                name=block.word("name") if kind == "server_tool" else name,
+                meta={self.dialect: {"block": dict(block.raw)}},
+            )
+        self._blocks[index] = opened
+        if kind in DELTA_TYPES and not opened.input:
+            self._slots[DELTA_TYPES[kind]][index] = opened.part
+        if kind == "text":
+            self.delta(opened.part, block.text("text"))
+            for citation in block.each("citations"):
+                self._cite(opened.part, citation)
+        elif kind == "reasoning":
+            self.delta(opened.part, block.text("thinking"))
+            self._sign(opened.part, block.text("signature"))
+        elif kind == "redacted":
+            self._sign(opened.part, block.text("data"))
+
+    def _block_delta(self, frame: Fields) -> None:
+        self.start()
+        index = frame.integer("index")
+        index = self._latest if index is None else index
+        delta = frame.fields("delta")
+        name = delta.word("type")
+        block = self._blocks.get(index)
+        if name in DELTA_KIND:
+            kind, field = DELTA_KIND[name]
+            text = delta.text(field)
+            if not text:
+                return
+            block = self._block_for(kind, index, block)
+            if block is None:
+                self.fail("protocol", f"{name} for content block {index}, which is no open tool call")
+                return
+            block.input = ""
+            self._slots[DELTA_TYPES[block.kind]][index] = block.part
+            self.delta(block.part, text)
+        elif block is None:
+            self.opaque(frame.raw)
+        elif name == "signature_delta":
+            self._sign(block.part, delta.text("signature"))
+        elif name == "citations_delta":
+            self._cite(block.part, delta.fields("citation"))
+        else:
+            self.opaque(frame.raw, block.part)
+
+    def _block_for(self, kind: PartKind, index: int, block: _Block | None) -> _Block | None:
+        """The block that a delta of this kind extends. A server may forget to open it, or to open another one."""
+        if block is not None and (block.kind == kind or (kind == "tool" and block.kind == "server_tool")):
+            return block
+        if kind == "tool":
+            return None
+        if block is not None:
+            self._close(index)
+        block = self._blocks[index] = _Block(self.open(kind), kind, "")
+        self._latest = index
+        return block
+
+    def _block_stop(self, frame: Fields) -> None:
+        index = frame.integer("index")
+        self._close(self._latest if index is None else index)
+
+    def _close(self, index: int) -> None:
+        block = self._blocks.pop(index, None)
+        if block is None:
+            return
+        for slots in self._slots.values():
+            slots.pop(index, None)
+        self.delta(block.part, block.input)
+        self.close_part(block.part)
+
+    def _message_delta(self, frame: Fields) -> None:
+        self.start()
+        self._remember_stop(frame.fields("delta"))
+        self._top.update({k: v for k, v in frame.raw.items() if k not in ("type", "delta", "usage")})
+        update = {key: value for key, value in frame.noise("usage").raw.items() if value is not None}
+        if update:
+            self._usage.update(update)
+            self.usage(usage.read(self._usage))
+
+    def _remember_stop(self, source: Fields) -> None:
+        for key in ("stop_reason", "stop_sequence", "stop_details", "container"):
+            if source.raw.get(key) is not None:
+                self._stop[key] = source.raw[key]
+
+    def _sign(self, part: int, value: str) -> None:
+        if value:
+            sealed = unseal(value)
+            self.events.append(
+                Signature(part, sealed.scheme, sealed.value, sealed.model)
+                if sealed
+                else Signature(part, SCHEME, value, self._model)
+            )
+
+    def _cite(self, part: int, citation: Fields) -> None:
+        self.events.append(
+            Citation(
+                part,
+                url=citation.word("url") or None,
+                title=citation.word("title") or citation.word("document_title") or None,
+                cited_text=citation.word("cited_text") or None,
+                raw={self.dialect: citation.raw},
+            )
+        )

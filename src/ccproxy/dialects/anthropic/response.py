@@ -1,0 +1,137 @@
+"""Content blocks and the response body of the Messages API. A block that streams begins as its part without text."""
+
+from typing import Any
+
+from ccproxy.core.assemble import Message, Part
+from ccproxy.core.events import Finish, PartStart, Signature, StreamStart
+from ccproxy.core.losses import Losses
+from ccproxy.core.parts import with_prefix
+from ccproxy.core.signatures import seal
+from ccproxy.core.spi import Context
+from ccproxy.core.vocab import Usage
+from ccproxy.wire.json import JSONError, dumps, loads
+
+from . import usage
+from .maps import FINISH_READ, FINISH_WRITE
+
+SCHEME = "anthropic"
+
+
+def envelope(start: StreamStart, context: Context) -> dict[str, Any]:
+    """The message without content, as message_start has it."""
+    known = start.usage or (Usage(input=context.input_tokens) if context.input_tokens is not None else None)
+    return {
+        "id": with_prefix("msg_", start.id),
+        "type": "message",
+        "role": "assistant",
+        "model": context.model or start.model,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": usage.write(known),
+        **start.meta.get("anthropic", {}),
+    }
+
+
+def places(start: PartStart) -> bool:
+    """Whether a part has a place here; one that only another dialect understands has none."""
+    return start.kind in ("text", "reasoning", "redacted", "tool", "custom_tool", "refusal") or "anthropic" in start.meta
+
+
+def block(part: Part) -> dict[str, Any]:
+    """The content block of a part that `places`."""
+    start = part.start
+    own = start.meta.get("anthropic", {})
+    if start.kind in ("text", "refusal"):
+        citations = [c.raw["anthropic"] for c in part.citations if "anthropic" in c.raw]
+        return {"type": "text", "text": part.text} | ({"citations": citations} if citations else {})
+    if start.kind == "reasoning":
+        return {"type": "thinking", "thinking": part.text, "signature": signature(part.signature)}
+    if start.kind == "redacted":
+        return {"type": "redacted_thinking", "data": signature(part.signature)}
+    if start.kind in ("tool", "custom_tool"):
+        return {"type": "tool_use", "id": start.id, "name": start.name, "input": tool_input(part), **own}
+    whole = dict(own["block"])
+    if start.kind == "server_tool":
+        whole["input"] = tool_input(part)
+    for opaque in part.opaque:  # deltas that replace (compaction)
+        whole.update({key: value for key, value in opaque.payload.get("delta", {}).items() if key != "type"})
+    return whole
+
+
+def tool_input(part: Part) -> Any:
+    """Arguments as an object. What is not JSON (a call cut by the token limit) is kept as it is, never repaired."""
+    if part.start.kind == "custom_tool":
+        return {"input": part.text}
+    if not part.text:
+        return {}
+    try:
+        return loads(part.text.encode("utf-8", "surrogatepass"))
+    except JSONError:
+        return {"_raw": part.text}
+
+
+def signature(event: Signature | None) -> str:
+    """Anthropic's own signature bare, another's in an envelope, none as the empty string."""
+    if event is None:
+        return ""
+    return event.value if event.scheme == SCHEME else seal(event.scheme, event.model, event.value)
+
+
+def lose(part: Part | PartStart, losses: Losses) -> None:
+    """Report a part that has no place here."""
+    start = part if isinstance(part, PartStart) else part.start
+    losses.add("part", start.part, f"{start.kind} {start.name}".strip())
+
+
+def finish(event: Finish, refused: bool, losses: Losses) -> dict[str, Any]:
+    """stop_reason and what belongs to it."""
+    own = event.meta.get("anthropic", {})
+    reason = own.get("stop_reason") or FINISH_WRITE[event.reason.unified]
+    if refused and event.reason.unified == "end":
+        reason = "refusal"
+    elif FINISH_READ.get(reason, "unknown") != event.reason.unified:
+        losses.add("finish", None, event.reason.raw or event.reason.unified)
+    return {"stop_reason": reason, "stop_sequence": event.stop_sequence, **own.get("delta", {})}
+
+
+def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
+    """The full response, as without streaming."""
+    start = message.start or StreamStart("")
+    out = envelope(start, context)
+    refused = False
+    for part in message.parts:
+        if part.start.choice != 0:
+            losses.add("choice", None, f"choice {part.start.choice}")
+        elif not places(part.start):
+            lose(part, losses)
+        elif part.text or part.signature or part.start.kind not in ("text", "reasoning", "refusal"):
+            refused = refused or part.start.kind == "refusal"
+            out["content"].append(block(part))
+            report(part, losses)
+    if 0 in message.finishes:
+        out.update(finish(message.finishes[0], refused, losses))
+        out.update(message.finishes[0].meta.get("anthropic", {}).get("top", {}))
+    out["usage"] = usage.write(message.usage)
+    return out
+
+
+def report(part: Part, losses: Losses) -> None:
+    """Report what a placed part loses here."""
+    start = part.start
+    if start.kind == "custom_tool":
+        losses.add("custom_tool", start.part, f"{start.name}: the input text is the argument `input`")
+    if start.kind == "refusal":
+        losses.add("refusal", start.part, "written as text")
+    if part.logprobs:
+        losses.add("logprobs", start.part, "log probabilities")
+    if part.signature and start.kind not in ("reasoning", "redacted"):
+        losses.add("signature", start.part, f"{part.signature.scheme} signature on {start.kind}")
+    for citation in part.citations:
+        if "anthropic" not in citation.raw:
+            losses.add("citation", start.part, citation.url or citation.title or "citation")
+
+
+def escape(text: str) -> str:
+    """Text as it stands inside a JSON string, without the quotes."""
+    return dumps(text)[1:-1].decode("utf-8", "surrogatepass")

@@ -1,0 +1,166 @@
+"""Events to Messages API frames."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from ccproxy.core.assemble import Part
+from ccproxy.core.events import (
+    Citation,
+    Delta,
+    Finish,
+    Opaque,
+    PartEnd,
+    PartStart,
+    Ping,
+    Signature,
+    StreamEnd,
+    StreamError,
+    StreamStart,
+    UsageUpdate,
+)
+from ccproxy.core.losses import Losses
+from ccproxy.core.spi import Context
+from ccproxy.core.vocab import FinishReason, PartKind, Usage
+from ccproxy.core.writer import BaseWriter
+from ccproxy.wire.json import Hole
+
+from . import errors, response, usage
+
+_DELTA: Final[dict[PartKind, tuple[str, str]]] = {
+    "text": ("text_delta", "text"),
+    "refusal": ("text_delta", "text"),
+    "reasoning": ("thinking_delta", "thinking"),
+    "tool": ("input_json_delta", "partial_json"),
+    "server_tool": ("input_json_delta", "partial_json"),
+    "custom_tool": ("input_json_delta", "partial_json"),
+}
+_LAZY: Final = ("text", "refusal", "reasoning")  # blocks that only begin with their first content
+
+
+class Writer(BaseWriter):
+    """The target is serial: one block is open at a time, numbered from 0 as they begin."""
+
+    dialect: ClassVar[str] = "anthropic"
+
+    def __init__(self, context: Context, losses: Losses, parts: Callable[[int], Part]) -> None:
+        super().__init__(context, losses, parts)
+        self._open: Part | None = None  # the open part, if it has a place here
+        self._index = -1
+        self._begun = False  # whether its block has begun
+        self._blocks = 0
+        self._refused = False
+        self._usage: Usage | None = None
+        self._finish: Finish | None = None
+
+    def on_start(self, event: StreamStart) -> None:
+        self._usage = event.usage
+        self.frame({"type": "message_start", "message": response.envelope(event, self.context)}, "message_start")
+
+    def on_part(self, event: PartStart) -> None:
+        if not response.places(event):
+            response.lose(event, self.losses)
+            return
+        self._open = Part(event)
+        self._begun = False
+        if event.kind not in _LAZY and event.kind != "redacted":
+            self._begin(self._open)
+        self._refused = self._refused or event.kind == "refusal"
+
+    def _begin(self, part: Part) -> None:
+        self._begun = True
+        self._index = self._blocks
+        self._blocks += 1
+        response.report(part, self.losses)
+        self._event("content_block_start", content_block=response.block(part))
+        if part.start.kind in _DELTA and part.start.kind != "custom_tool":
+            name, field = _DELTA[part.start.kind]
+            payload = {"type": "content_block_delta", "index": self._index, "delta": {"type": name, field: Hole.TEXT}}
+            self.stream_into(part.start.part, payload, "content_block_delta")
+        elif part.start.kind == "custom_tool":
+            self._text(part, '{"input":"')
+
+    def on_delta(self, event: Delta) -> None:
+        part = self._open
+        if part is None or part.start.part != event.part:
+            return
+        if event.logprobs:
+            self.losses.add("logprobs", event.part, "log probabilities")
+        for text in event.texts:
+            if text:
+                if not self._begun:
+                    self._begin(part)
+                self._text(part, response.escape(text) if part.start.kind == "custom_tool" else text)
+
+    def _text(self, part: Part, text: str) -> None:
+        name, field = _DELTA[part.start.kind]
+        self._event("content_block_delta", delta={"type": name, field: text})
+
+    def on_signature(self, event: Signature) -> None:
+        part = self._open
+        if part is None or part.start.part != event.part or part.start.kind not in ("reasoning", "redacted"):
+            self.losses.add("signature", event.part, f"{event.scheme} signature")
+        elif part.start.kind == "redacted":
+            part.signature = event
+        else:
+            if not self._begun:
+                self._begin(part)
+            self._event(
+                "content_block_delta", delta={"type": "signature_delta", "signature": response.signature(event)}
+            )
+
+    def on_citation(self, event: Citation) -> None:
+        part = self._open
+        own = event.raw.get(self.dialect)
+        if part is None or part.start.part != event.part or own is None:
+            self.losses.add("citation", event.part, event.url or event.title or "citation")
+            return
+        if not self._begun:
+            self._begin(part)
+        self._event("content_block_delta", delta={"type": "citations_delta", "citation": own})
+
+    def on_part_end(self, event: PartEnd) -> None:
+        part = self._open
+        if part is None or part.start.part != event.part:
+            return
+        if part.start.kind == "redacted":
+            self._begin(part)
+        elif part.start.kind == "custom_tool":
+            self._text(part, '"}')
+        if self._begun:
+            self._event("content_block_stop")
+        self.stop_streaming(event.part)
+        self._open = None
+
+    def on_usage(self, event: UsageUpdate) -> None:
+        self._usage = event.usage
+
+    def on_finish(self, event: Finish) -> None:
+        self._finish = event
+
+    def on_end(self, event: StreamEnd) -> None:
+        finish = self._finish
+        if finish is None:  # the source's first choice is not its choice 0
+            finish = Finish(0, FinishReason("unknown"))
+        delta = response.finish(finish, self._refused, self.losses)
+        top: dict[str, Any] = finish.meta.get(self.dialect, {}).get("top", {})
+        self.frame(
+            {"type": "message_delta", "delta": delta, "usage": usage.write(self._usage), **top}, "message_delta"
+        )
+        self.frame({"type": "message_stop"}, "message_stop")
+
+    def on_error(self, event: StreamError) -> None:
+        self.frame(errors.write(event), "error")
+
+    def on_ping(self, event: Ping) -> None:
+        self.frame({"type": "ping"}, "ping")
+
+    def on_opaque(self, event: Opaque) -> None:
+        if event.source != self.dialect:
+            self.losses.add("opaque", event.part, f"{event.source}: {', '.join(event.payload)}")
+        elif event.part is None:
+            self.frame(dict(event.payload), str(event.payload.get("type", "")))
+        elif self._open is not None and self._open.start.part == event.part:
+            self.frame({**event.payload, "index": self._index}, str(event.payload.get("type", "")))
+
+    def _event(self, name: str, **fields: Any) -> None:
+        self.frame({"type": name, "index": self._index, **fields}, name)

@@ -1,0 +1,27 @@
+"""OpenAI Chat Completions: https://platform.openai.com/docs/api-reference/chat-streaming"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ccproxy.core.spi import Dialect
+
+from .quirks import QUIRKS
+from .reader import Reader
+from .response import body
+from .writer import Writer
+
+
+def _sniff(event: str, payload: Mapping[str, Any]) -> bool:
+    return payload.get("object") == "chat.completion.chunk" or isinstance(payload.get("choices"), list)
+
+
+DIALECT = Dialect(
+    name="openai-chat",
+    title="OpenAI Chat Completions",
+    serial=False,
+    reader=Reader,
+    writer=Writer,
+    quirks=QUIRKS,
+    body=body,
+    sniff=_sniff,
+)

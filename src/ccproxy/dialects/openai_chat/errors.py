@@ -1,0 +1,33 @@
+"""The error object of Chat Completions: https://platform.openai.com/docs/guides/error-codes"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ccproxy.core.events import StreamError
+from ccproxy.core.fields import Fields
+from ccproxy.core.vocab import ERROR_OF_STATUS, ErrorKind
+
+from .maps import ERROR_READ, ERROR_WRITE
+
+
+def read(payload: Mapping[str, Any]) -> StreamError:
+    """The error in ``{"error": {"message", "type", "param", "code"}}``, or in the object itself (older vLLM)."""
+    fields = Fields(payload)
+    error = fields.noise("error")
+    if not error.raw:
+        error = fields
+    message = error.word("message") or fields.word("error") or "the provider reported an error without a message"
+    status = error.number("code") or error.number("status_code")
+    code = error.word("code") or (str(status) if status is not None else None)
+    kind: ErrorKind | None = ERROR_READ.get(error.word("code")) or ERROR_OF_STATUS.get(status or 0)
+    kind = kind or ERROR_READ.get(error.word("type")) or ERROR_OF_STATUS.get(int(code) if (code or "").isdecimal() else 0)
+    return StreamError(kind or "internal", message, code, raw={"openai-chat": payload})
+
+
+def write(error: StreamError) -> dict[str, Any]:
+    """The error object for a neutral error; the provider's own if it was one of Chat Completions."""
+    own = error.raw.get("openai-chat")
+    if own is not None and isinstance(own.get("error"), dict) and "message" in own["error"]:
+        return {"error": own["error"]}
+    name, code = ERROR_WRITE[error.kind]
+    return {"error": {"message": error.message, "type": name, "param": None, "code": code or error.code}}

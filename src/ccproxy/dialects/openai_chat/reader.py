@@ -1,0 +1,382 @@
+"""Chat Completions chunks to events."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from ccproxy.core.events import Citation, Finish, Signature, StreamError
+from ccproxy.core.fields import Fields
+from ccproxy.core.parts import call_id
+from ccproxy.core.reader import BaseReader
+from ccproxy.core.signatures import unseal
+from ccproxy.core.spi import Context
+from ccproxy.core.vocab import FinishReason, PartKind, Usage
+from ccproxy.wire.json import dumps
+
+from . import errors, usage
+from .calls import Call, Calls
+from .maps import DELTA_FIELDS, FINISH_RANK, FINISH_READ, FORMAT_READ, REASONING_FIELDS
+from .quirks import QUIRKS
+from .wire_types import Chunk
+
+_ECHOED: Final = ("service_tier", "system_fingerprint")
+
+
+class _Choice:
+    """One choice: its open parts, its calls, why it finished."""
+
+    __slots__ = ("audio", "calls", "finish", "live", "number", "signed", "stop_sequence", "text")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.live: dict[PartKind, int] = {}
+        """The open text, reasoning or refusal; one at a time."""
+        self.calls: dict[int, Calls] = {}
+        """By the choice's number on the wire, which `choices="merge"` may have more of."""
+        self.finish: FinishReason | None = None
+        self.stop_sequence: str | None = None
+        self.text: int | None = None
+        """The last text part, for citations that come late."""
+        self.signed: int | None = None
+        """The last reasoning part, for signatures that come late."""
+        self.audio: dict[str, Any] = {}
+
+
+class Reader(BaseReader):
+    dialect: ClassVar[str] = "openai-chat"
+    delta_type = Chunk
+    quirks = QUIRKS
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._choices: dict[int, _Choice] = {}
+        self._text: dict[int, int] = {}  # slots of the typed way: the live text part of a choice on the wire,
+        self._reasoning: dict[int, int] = {}  # its live reasoning part,
+        self._calls: dict[tuple[int, int], int] = {}  # and the call parts by number
+        self._cited: set[str] = set()
+        self._usage: Usage | None = None
+        self._model = ""
+
+    # The typed way
+
+    def text_of(self, frame: Chunk) -> str:
+        choice = frame.choices[0]
+        delta = choice.delta
+        calls = delta.tool_calls
+        thought = delta.reasoning_content or delta.reasoning or delta.reasoning_text
+        if delta.content:
+            self.part = self._text.get(choice.index, -1)
+            text = delta.content if thought is None and calls is None else ""
+        elif calls is None:
+            self.part = self._reasoning.get(choice.index, -1)
+            text = thought
+        else:
+            self.part = self._calls.get((choice.index, calls[0].index), -1)
+            text = calls[0].function.arguments if not thought else ""
+        return text if text and self.part >= 0 else ""
+
+    def texts_of(self, frames: list[Chunk]) -> list[str]:
+        part = self.part
+        texts = [self.text_of(frame) for frame in frames if self.part == part]
+        return texts if self.part == part else []
+
+    # The dict way
+
+    def handle(self, event: str, frame: Fields) -> None:
+        failed = frame.raw.get("error") or event == "error" or frame.raw.get("object") == "error"
+        choices = list(frame.each("choices"))
+        if not self.started and not failed and not choices and not frame.word("id"):
+            return  # Azure's first chunk: content filter results and nothing else
+        if not failed:
+            self._start(frame)
+        for choice in choices:
+            if self.started and (not failed or choice.raw.get("delta")):
+                self._choice(choice)
+        for citation in frame.list("citations"):  # Perplexity: all of them on every chunk
+            if isinstance(citation, str) and citation not in self._cited:
+                self._cite_source(citation)
+        counted = usage.read(frame.noise("usage").raw or frame.noise("x_groq").noise("usage").raw)
+        if counted is not None and counted != self._usage and self.started:
+            self._usage = counted
+            self.usage(counted)
+        failed = failed or frame.noise("x_groq").raw.get("error")
+        if failed:
+            self.report(frame.raw if frame.raw.get("error") or event == "error" else {"error": failed} | frame.raw)
+
+    def _start(self, frame: Fields) -> None:
+        if not self.started:
+            self._model = frame.word("model")
+            own = {key: frame.raw[key] for key in _ECHOED if frame.raw.get(key)}
+            created = frame.number("created")
+            self.start(frame.word("id"), self._model, created or None, meta={self.dialect: own} if own else None)
+
+    def provider_error(self, payload: Mapping[str, Any]) -> StreamError:
+        return errors.read(payload)
+
+    def end_of_stream(self) -> None:
+        choices = sorted(self._choices.values(), key=lambda choice: choice.number)
+        if not choices or any(choice.finish is None for choice in choices):
+            self.truncated()
+            return
+        failed = next((c.finish for c in choices if c.finish is not None and c.finish.unified == "error"), None)
+        if failed is not None:
+            self.report({"error": {"message": f"the model stopped with finish_reason {failed.raw!r}", "code": failed.raw}})
+            return
+        for choice in choices:
+            self._end_parts(choice)
+            reason = choice.finish or FinishReason("unknown")
+            self.events.append(Finish(choice.number, reason, choice.stop_sequence))
+        self.end()
+
+    def _choice(self, source: Fields) -> None:
+        wire_index = source.integer("index") or 0
+        number = 0 if self.context.choices == "merge" else wire_index
+        choice = self._choices.get(number)
+        if choice is None:
+            choice = self._choices[number] = _Choice(number)
+        delta = source.fields("delta")
+        logprobs = source.noise("logprobs")
+        for name in REASONING_FIELDS:
+            if delta.raw.get(name):
+                self._say(choice, wire_index, "reasoning", delta.text(name))
+                break
+        self._reasoning_blocks(choice, wire_index, delta)
+        self._content(choice, wire_index, delta, logprobs.list("content"))
+        refusal = delta.text("refusal")
+        if refusal:
+            self._say(choice, wire_index, "refusal", refusal, logprobs.list("refusal"))
+        for fragment in delta.each("tool_calls"):
+            self._fragment(choice, wire_index, fragment)
+        function = delta.fields("function_call")
+        if function.raw:
+            self._fragment(choice, wire_index, Fields({"index": 0, "function": function.raw}))
+        self._rest(choice, wire_index, delta)
+        self._finish(choice, source)
+
+    def _say(
+        self, choice: _Choice, wire_index: int, kind: PartKind, text: str, logprobs: list[Any] | None = None
+    ) -> None:
+        """Text of a kind: extends the live part of that kind, or ends the live one and starts another."""
+        part = choice.live.get(kind)
+        if part is None:
+            if not text:
+                return
+            self._end_live(choice)
+            part = choice.live[kind] = self.open(kind, choice=choice.number)
+            for key in [key for key in self._calls if self._of(key[0]) is choice]:
+                del self._calls[key]  # a call's next fragment must end this part
+            if kind == "text":
+                choice.text = part
+            elif kind == "reasoning":
+                choice.signed = part
+        if kind == "text":
+            self._text[wire_index] = part
+        elif kind == "reasoning":
+            self._reasoning[wire_index] = part
+        self.delta(part, text, logprobs or None)
+
+    def _of(self, wire_index: int) -> _Choice | None:
+        return self._choices.get(0 if self.context.choices == "merge" else wire_index)
+
+    def _end_live(self, choice: _Choice) -> None:
+        for part in choice.live.values():
+            self.close_part(part)
+            for slots in (self._text, self._reasoning):
+                for index in [index for index, live in slots.items() if live == part]:
+                    del slots[index]
+        choice.live.clear()
+
+    def _content(self, choice: _Choice, wire_index: int, delta: Fields, logprobs: list[Any]) -> None:
+        content = delta.raw.get("content")
+        if not isinstance(content, list):
+            self._say(choice, wire_index, "text", delta.text("content"), logprobs)
+            return
+        for block in delta.each("content"):
+            kind = block.word("type")
+            if kind == "text":
+                self._say(choice, wire_index, "text", block.text("text"))
+            elif kind == "thinking":  # Mistral
+                for thought in block.each("thinking"):
+                    self._say(choice, wire_index, "reasoning", thought.text("text"))
+                self._sign(choice, "", block.word("signature"))
+            elif kind == "reasoning":  # Databricks
+                for summary in block.each("summary"):
+                    self._say(choice, wire_index, "reasoning", summary.text("text"))
+                    self._sign(choice, "", summary.word("signature"))
+            else:
+                self.opaque({"content": [block.raw]})
+
+    def _reasoning_blocks(self, choice: _Choice, wire_index: int, delta: Fields) -> None:
+        """Signatures, and the text where no plain field had it."""
+        spoken = any(delta.raw.get(name) for name in REASONING_FIELDS)
+        for detail in delta.each("reasoning_details"):  # OpenRouter
+            kind = detail.word("type")
+            scheme = FORMAT_READ.get(detail.word("format"), "")
+            if kind == "reasoning.encrypted":
+                self._redacted(choice, scheme, detail.text("data"))
+            elif kind in ("reasoning.text", "reasoning.summary"):
+                if not spoken:
+                    self._say(choice, wire_index, "reasoning", detail.text("text") or detail.text("summary"))
+                self._sign(choice, scheme, detail.text("signature"))
+            else:
+                self.opaque({"reasoning_details": [detail.raw]})
+        if delta.raw.get("reasoning_details"):
+            return
+        for block in delta.each("thinking_blocks"):  # LiteLLM
+            if block.word("type") == "redacted_thinking":
+                self._redacted(choice, "anthropic", block.text("data"))
+            else:
+                if not spoken:
+                    self._say(choice, wire_index, "reasoning", block.text("thinking"))
+                self._sign(choice, "anthropic", block.text("signature"))
+        self._sign(choice, "copilot", delta.text("reasoning_opaque"))
+
+    def _sign(self, choice: _Choice, scheme: str, value: str) -> None:
+        """A signature of the reasoning so far; without any it stands alone as redacted reasoning."""
+        if not value:
+            return
+        if choice.signed is None:
+            self._redacted(choice, scheme, value)
+        else:
+            self._signature(choice.signed, scheme, value)
+
+    def _signature(self, part: int, scheme: str, value: str) -> None:
+        sealed = unseal(value)
+        self.events.append(
+            Signature(part, sealed.scheme, sealed.value, sealed.model)
+            if sealed
+            else Signature(part, scheme, value, self._model)
+        )
+
+    def _redacted(self, choice: _Choice, scheme: str, data: str) -> None:
+        if data:
+            self._end_live(choice)
+            part = self.open("redacted", choice=choice.number)
+            self._signature(part, scheme, data)
+            self.close_part(part)
+
+    def _fragment(self, choice: _Choice, wire_index: int, fragment: Fields) -> None:
+        kind: PartKind = "custom_tool" if fragment.word("type") == "custom" else "tool"
+        function = fragment.fields("custom" if kind == "custom_tool" else "function")
+        arguments = function.raw.get("input" if kind == "custom_tool" else "arguments")
+        if isinstance(arguments, dict | list):
+            arguments = dumps(arguments).decode("utf-8")
+        elif arguments is None:
+            arguments = ""
+        elif not isinstance(arguments, str):
+            raise function.wrong("arguments", "a string")
+        id = fragment.word("id")
+        id = "" if id == "null" else id  # Mistral
+        index = fragment.integer("index")
+        calls = choice.calls.setdefault(wire_index, Calls())
+        call = calls.resolve(index, id, function.text("name"), arguments)
+        if call.part is None:
+            self._open_call(choice, call, kind)
+        if call.part is None:
+            call.arguments.append(arguments)
+            return
+        self._end_live(choice)
+        if index is not None and kind == "tool":
+            self._calls[wire_index, index] = call.part
+        self.delta(call.part, arguments)
+        google = fragment.noise("extra_content").noise("google").word("thought_signature")
+        if google:
+            self._signature(call.part, "gemini", google)
+
+    def _open_call(self, choice: _Choice, call: Call, kind: PartKind) -> None:
+        if call.name:
+            self._end_live(choice)
+            id = call.id or call_id(self.seed, self.next_part)
+            call.part = self.open(kind, choice=choice.number, id=id, name=call.name)
+            for waiting in call.arguments:
+                self.delta(call.part, waiting)
+            call.arguments.clear()
+
+    def _rest(self, choice: _Choice, wire_index: int, delta: Fields) -> None:
+        for annotation in delta.each("annotations"):
+            self._cite(choice, annotation)
+        google = delta.noise("extra_content").noise("google").word("thought_signature")
+        if google:
+            self._sign_last(choice, google)
+        for image in delta.each("images"):
+            self._end_live(choice)
+            self.close_part(self.open("image", choice=choice.number, meta={self.dialect: {"image": image.raw}}))
+        for key, value in delta.fields("audio").raw.items():
+            known = choice.audio.get(key)
+            grows = key in ("data", "transcript") and isinstance(known, str) and isinstance(value, str)
+            choice.audio[key] = known + value if grows else value
+        unknown = {k: v for k, v in delta.raw.items() if k not in DELTA_FIELDS and _has_content(v)}
+        if unknown:
+            self.opaque(unknown)
+
+    def _sign_last(self, choice: _Choice, value: str) -> None:
+        """Gemini's signature of the last call, else of the text, sent on its own."""
+        parts = [call.part for calls in choice.calls.values() for call in calls.all if call.part is not None]
+        part = parts[-1] if parts else choice.text
+        if part is None:
+            self._redacted(choice, "gemini", value)
+        else:
+            self._signature(part, "gemini", value)
+
+    def _cite(self, choice: _Choice, annotation: Fields) -> None:
+        if choice.text is None:
+            self.opaque({"annotations": [annotation.raw]})
+            return
+        source = annotation.noise(annotation.word("type")) if annotation.word("type") else annotation
+        self.events.append(
+            Citation(
+                choice.text,
+                url=source.word("url") or None,
+                title=source.word("title") or None,
+                cited_text=source.word("content") or None,
+                start=source.number("start_index"),
+                end=source.number("end_index"),
+                raw={self.dialect: annotation.raw},
+            )
+        )
+
+    def _cite_source(self, url: str) -> None:
+        text = next((choice.text for choice in self._choices.values() if choice.text is not None), None)
+        if text is not None:
+            self._cited.add(url)
+            self.events.append(Citation(text, url=url))
+
+    def _finish(self, choice: _Choice, source: Fields) -> None:
+        raw = source.word("finish_reason")
+        if raw in ("", "null"):
+            return
+        unified = FINISH_READ.get(raw, "unknown")
+        matched = source.raw.get("stop_reason") or source.raw.get("matched_stop")  # vLLM, SGLang
+        if unified == "end" and isinstance(matched, str):
+            choice.stop_sequence = matched
+            unified = "stop_sequence"
+        called = any(call.part is not None for calls in choice.calls.values() for call in calls.all)
+        if unified in ("end", "unknown") and called:
+            unified = "tool"
+        self._end_parts(choice)
+        last = choice.finish
+        if last is None or FINISH_RANK.get(unified, 3) > FINISH_RANK.get(last.unified, 3):
+            choice.finish = FinishReason(unified, raw)
+
+    def _end_parts(self, choice: _Choice) -> None:
+        """Calls have no end mark: the finish ends them, and whatever else is open."""
+        self._end_live(choice)
+        for calls in choice.calls.values():
+            for call in calls.all:
+                if call.part is None:
+                    self.opaque({"tool_calls": [{"id": call.id, "arguments": "".join(call.arguments)}]})
+                else:
+                    self.close_part(call.part)
+        for key in [key for key in self._calls if self._of(key[0]) is choice]:
+            del self._calls[key]
+        if choice.audio:
+            meta = {self.dialect: {"audio": choice.audio}}
+            self.close_part(self.open("audio", choice=choice.number, meta=meta))
+            choice.audio = {}
+        choice.calls = {}
+
+
+def _has_content(value: Any) -> bool:
+    """Whether an unknown value says anything: not null, empty, or an object of nothing but such."""
+    if isinstance(value, dict):
+        return any(map(_has_content, value.values()))
+    return value not in (None, "", [], False)

@@ -1,0 +1,60 @@
+"""Usage of Chat Completions: `prompt_tokens` includes what was read from or written to the cache."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ccproxy.core.fields import Fields
+from ccproxy.core.vocab import Usage
+
+
+def read(raw: Mapping[str, Any]) -> Usage | None:
+    """Usage from a chunk's object; None if it says nothing."""
+    usage = Fields(raw, "usage")
+    prompt = usage.number("prompt_tokens")
+    output = usage.number("completion_tokens")
+    total = usage.number("total_tokens")
+    if prompt is None and output is None and total is None:
+        return None
+    details = usage.noise("prompt_tokens_details")
+    cache_read = _first(
+        details.number("cached_tokens"),
+        usage.number("prompt_cache_hit_tokens"),  # DeepSeek
+        usage.number("cached_tokens"),  # Moonshot
+    )
+    cache_write = details.number("cache_write_tokens")
+    reasoning = _first(
+        usage.noise("completion_tokens_details").number("reasoning_tokens"),
+        usage.number("reasoning_tokens"),  # SGLang
+    )
+    if output is None and total is not None and prompt is not None:
+        output = max(0, total - prompt)  # Databricks sends null
+    if prompt is not None and output is not None and reasoning and total == prompt + output + reasoning:
+        output += reasoning  # xAI leaves reasoning out of completion_tokens
+    return Usage(
+        input=None if prompt is None else max(0, prompt - (cache_read or 0) - (cache_write or 0)),
+        cache_read=cache_read,
+        cache_write=cache_write,
+        output=output,
+        reasoning=reasoning,
+        raw={"openai-chat": dict(raw)},
+    )
+
+
+def _first(*counts: int | None) -> int | None:
+    return next((count for count in counts if count is not None), None)
+
+
+def write(usage: Usage) -> dict[str, Any]:
+    """The usage object; counts that it must have are 0 where nothing is known."""
+    prompt = usage.total_input or 0
+    output = usage.output or 0
+    out: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
+    if usage.raw and "openai-chat" in usage.raw:
+        return usage.raw["openai-chat"] | out
+    details = {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write}
+    known = {name: count for name, count in details.items() if count is not None}
+    if known:
+        out["prompt_tokens_details"] = known
+    if usage.reasoning is not None:
+        out["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    return out

@@ -1,0 +1,378 @@
+"""Responses API events to neutral events.
+
+State is keyed by `output_index`: GitHub Copilot gives an item another id in every event. Several items may be open.
+A part ends when its item goes on to the next one or is done, so that what the end of the item tells (its
+`encrypted_content`) still belongs to an open part.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, cast
+
+from ccproxy.core.events import Citation, Finish, Signature, StreamError
+from ccproxy.core.fields import Fields
+from ccproxy.core.parts import call_id
+from ccproxy.core.reader import BaseReader
+from ccproxy.core.signatures import unseal
+from ccproxy.core.spi import Context
+from ccproxy.core.vocab import FinishKind, FinishReason
+from ccproxy.wire.json import dumps
+
+from . import errors, usage
+from .maps import INCOMPLETE_READ, ITEM_EVENTS, ITEM_KIND, PART_EVENTS, TEXT_EVENTS, TextEvents
+from .response import SCHEME
+from .wire_types import DeltaFrame
+
+_TYPES: Final[dict[str, type]] = {
+    kind.__struct_config__.tag: kind for kind in cast("tuple[Any, ...]", DeltaFrame.__args__)
+}
+
+
+class _Item:
+    """One output item."""
+
+    __slots__ = ("annotations", "done", "index", "live", "parts", "raw", "spoken", "type")
+
+    def __init__(self, index: int, raw: Fields) -> None:
+        self.index = index
+        self.type = raw.word("type")
+        self.raw = raw
+        self.parts: dict[tuple[str, int], int] = {}
+        """Part numbers by (stem of their events, content_index or summary_index)."""
+        self.live: tuple[str, int] | None = None
+        """The open part."""
+        self.spoken: set[tuple[str, int]] = set()
+        """The parts whose text has come."""
+        self.annotations: dict[int, int] = {}
+        """How many annotations have come, by part."""
+        self.done = False
+
+
+class Reader(BaseReader):
+    dialect: ClassVar[str] = "openai-responses"
+    delta_type = DeltaFrame
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._items: dict[int, _Item] = {}
+        self._latest = -1
+        self._slots: dict[type, dict[tuple[int, int], int]] = {kind: {} for kind in _TYPES.values()}
+        self._called = False
+        self._written = 0  # characters of the text parts that are done
+        self._model = ""
+        self._handlers: dict[str, Callable[[Fields], None]] = {
+            "response.created": self._lifecycle,
+            "response.queued": self._lifecycle,
+            "response.in_progress": self._lifecycle,
+            "response.output_item.added": self._item_added,
+            "response.output_item.done": self._item_done,
+            "response.content_part.added": self._part_added,
+            "response.content_part.done": self._part_done,
+            "response.reasoning_summary_part.added": self._part_added,
+            "response.reasoning_summary_part.done": self._part_done,
+            "response.output_text.annotation.added": self._annotation,
+            "response.completed": self._terminal,
+            "response.incomplete": self._terminal,
+            "response.failed": self._terminal,
+            "response.cancelled": self._terminal,
+            "error": lambda frame: self.report(frame.raw),
+            "keepalive": lambda _: self.ping(),
+        }
+        for events in TEXT_EVENTS:
+            self._handlers[f"{events.stem}.delta"] = self._text_delta(events)
+            self._handlers[f"{events.stem}.done"] = self._text_done(events)
+
+    # The typed way
+
+    def text_of(self, frame: Any) -> str:
+        self.part = self._slots[type(frame)].get((frame.output_index, frame.sub), -1)
+        return frame.delta if self.part >= 0 else ""
+
+    def texts_of(self, frames: list[Any]) -> list[str]:
+        kind, index, sub = type(frames[0]), frames[0].output_index, frames[0].sub
+        return [f.delta for f in frames if f.output_index == index and f.sub == sub and type(f) is kind]
+
+    # The dict way
+
+    def handle(self, event: str, frame: Fields) -> None:
+        name = frame.word("type") or event
+        handler = self._handlers.get(name)
+        if handler is None and frame.raw.get("error"):
+            handler = self._handlers["error"]
+        if handler is not None:
+            handler(frame)
+        else:
+            item = self._items.get(frame.number("output_index") or 0) if "output_index" in frame.raw else None
+            self.opaque(frame.raw, next(iter(item.parts.values())) if item and len(item.parts) == 1 else None)
+
+    def provider_error(self, payload: Mapping[str, Any]) -> StreamError:
+        return errors.read(payload)
+
+    def end_of_stream(self) -> None:
+        self.truncated()
+
+    def _lifecycle(self, frame: Fields) -> None:
+        response = frame.fields("response")
+        self._model = self._model or response.word("model")
+        own = {key: value for key, value in response.raw.items() if key not in ("output", "usage")}
+        self.start(
+            response.word("id"), self._model, response.number("created_at"), meta={self.dialect: {"response": own}}
+        )
+
+    # Items
+
+    def _index(self, frame: Fields, fallback: int) -> int:
+        index = frame.integer("output_index")
+        return fallback if index is None else index
+
+    def _item(self, frame: Fields) -> _Item:
+        """The item that an event is about; one that was never added is entered."""
+        self.start()
+        index = self._index(frame, max(self._latest, 0))
+        item = self._items.get(index)
+        return self._enter(index, Fields({})) if item is None else item
+
+    def _enter(self, index: int, raw: Fields) -> _Item:
+        self._latest = index
+        item = self._items[index] = _Item(index, raw)
+        return item
+
+    def _item_added(self, frame: Fields) -> None:
+        self.start()
+        index = self._index(frame, self._latest + 1)
+        if index in self._items and not self._items[index].done:
+            return
+        self._open_item(self._enter(index, frame.fields("item")))
+
+    def _open_item(self, item: _Item) -> None:
+        """Items that are one part start it at once; the parts of the others have events of their own."""
+        if item.type in ("message", "reasoning", ""):
+            return
+        kind = ITEM_KIND.get(item.type, "opaque")
+        raw = item.raw
+        meta = {self.dialect: {"item": dict(raw.raw)}}
+        key = (ITEM_EVENTS[item.type].stem if item.type in ITEM_EVENTS else "", 0)
+        if kind in ("tool", "custom_tool"):
+            self._called = True
+            id = raw.word("call_id") or raw.word("id") or call_id(self.seed, self.next_part)
+            part = self.open(kind, id=id, name=raw.text("name"), group=item.index, meta=meta)
+        else:
+            part = self.open(kind, id=raw.word("call_id") or raw.word("id"), name=item.type, group=item.index, meta=meta)
+        item.parts[key] = part
+        item.live = key
+
+    def _item_done(self, frame: Fields) -> None:
+        self.start()
+        index = self._index(frame, max(self._latest, 0))
+        item = self._items.get(index)
+        raw = frame.fields("item")
+        if item is None or (item.done and item.type != raw.word("type")):
+            item = self._enter(index, raw)
+            self._open_item(item)
+        if not item.done:
+            self._complete(item, raw)
+
+    def _complete(self, item: _Item, raw: Fields) -> None:
+        """The item is done: what it holds and no event has told is told now."""
+        item.done = True
+        kind = raw.word("type") or item.type
+        if kind == "message":
+            self._fill(item, raw, "content")
+        elif kind == "reasoning":
+            self._fill(item, raw, "summary")
+            self._fill(item, raw, "content")
+            self._sign(item, raw.word("encrypted_content"))
+        elif kind in ITEM_EVENTS:
+            events = ITEM_EVENTS[kind]
+            self._speak(item, events, 0, _as_text(raw.raw.get(events.field)))
+        self._end_live(item, {self.dialect: {"item": dict(raw.raw)}})
+
+    def _fill(self, item: _Item, raw: Fields, field: str) -> None:
+        for sub, content in enumerate(raw.each(field)):
+            self._whole_part(item, sub, content)
+
+    def _whole_part(self, item: _Item, sub: int, content: Fields) -> None:
+        """A content part as a whole: the text if no event had it, and the annotations that were not announced."""
+        events = PART_EVENTS.get(content.word("type"))
+        if events is None:
+            if ("", sub) not in item.parts:
+                self._open_part(item, ("", sub), content)
+            return
+        key = (events.stem, sub)
+        text = content.text(events.field)
+        if text:
+            self._speak(item, events, sub, text)
+        annotations = content.list("annotations")
+        if annotations and key in item.parts:
+            part = item.parts[key]
+            for annotation in content.each("annotations"):
+                known = item.annotations.get(part, 0)
+                if known:
+                    item.annotations[part] = known - 1
+                else:
+                    self._cite(part, annotation)
+            item.annotations[part] = len(annotations)
+
+    def _sign(self, item: _Item, encrypted: str) -> None:
+        if not encrypted and item.parts:
+            return
+        if item.live is None:
+            kind = "redacted" if encrypted else "reasoning"
+            item.live = ("", 0)
+            meta = {self.dialect: {"item": dict(item.raw.raw)}}
+            item.parts[item.live] = self.open(kind, channel="summary", group=item.index, meta=meta)
+        if encrypted:
+            part = item.parts[item.live]
+            sealed = unseal(encrypted)
+            self.events.append(
+                Signature(part, sealed.scheme, sealed.value, sealed.model)
+                if sealed
+                else Signature(part, SCHEME, encrypted, self._model)
+            )
+
+    # Parts
+
+    def _part_added(self, frame: Fields) -> None:
+        item = self._item(frame)
+        content = frame.fields("part")
+        summary = frame.word("type").startswith("response.reasoning_summary")
+        events = PART_EVENTS.get(content.word("type") or ("summary_text" if summary else "output_text"))
+        sub = frame.integer("summary_index" if summary else "content_index") or 0
+        key = (events.stem if events else "", sub)
+        if key not in item.parts:
+            self._open_part(item, key, content)
+        if events is not None and content.text(events.field):
+            self._speak(item, events, sub, content.text(events.field))
+
+    def _part_done(self, frame: Fields) -> None:
+        item = self._item(frame)
+        summary = frame.word("type").startswith("response.reasoning_summary")
+        sub = frame.integer("summary_index" if summary else "content_index") or 0
+        self._whole_part(item, sub, frame.fields("part"))
+
+    def _open_part(self, item: _Item, key: tuple[str, int], content: Fields) -> int:
+        self._end_live(item)
+        stem, _ = key
+        events = next((events for events in TEXT_EVENTS if events.stem == stem), None)
+        own: dict[str, Any] = {"item": dict(item.raw.raw)}
+        if events is None:
+            own["part"] = dict(content.raw)
+        part = self.open(
+            events.kind if events else "opaque",
+            channel="summary" if stem == "response.reasoning_summary_text" else "full",
+            group=item.index,
+            meta={self.dialect: own},
+        )
+        item.parts[key] = part
+        item.live = key
+        return part
+
+    def _end_live(self, item: _Item, meta: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        if item.live is not None:
+            stem, sub = item.live
+            for slots in self._slots.values():
+                slots.pop((item.index, sub), None)
+            self.close_part(item.parts[item.live], meta)
+            item.live = None
+
+    def _speak(self, item: _Item, events: TextEvents, sub: int, text: str) -> None:
+        """The whole text of a part, unless its deltas have told it."""
+        key = (events.stem, sub)
+        if key in item.spoken or not text:
+            return
+        self._say(item, events, sub, text, None)
+
+    def _say(self, item: _Item, events: TextEvents, sub: int, text: str, logprobs: list[Any] | None) -> int | None:
+        key = (events.stem, sub)
+        part = item.parts.get(key)
+        if part is None:
+            if events.item:
+                self.fail("protocol", f"{events.stem} for output item {item.index}, which is no {events.item}")
+                return None
+            part = self._open_part(item, key, Fields({}))
+        elif item.live != key:
+            self.fail("protocol", f"{events.stem} for part {sub} of output item {item.index}, which has ended")
+            return None
+        item.spoken.add(key)
+        self.delta(part, text, logprobs)
+        return part
+
+    def _text_delta(self, events: TextEvents) -> Callable[[Fields], None]:
+        kind = _TYPES[f"{events.stem}.delta"]
+
+        def handle(frame: Fields) -> None:
+            text = frame.text("delta")
+            if text:
+                item = self._item(frame)
+                sub = (frame.integer(events.index) or 0) if events.index else 0
+                part = self._say(item, events, sub, text, frame.list("logprobs") or None)
+                if part is not None:
+                    self._slots[kind][item.index, sub] = part
+
+        return handle
+
+    def _text_done(self, events: TextEvents) -> Callable[[Fields], None]:
+        def handle(frame: Fields) -> None:
+            text = _as_text(frame.raw.get(events.field))
+            if text:
+                sub = (frame.integer(events.index) or 0) if events.index else 0
+                self._speak(self._item(frame), events, sub, text)
+
+        return handle
+
+    def _annotation(self, frame: Fields) -> None:
+        item = self._item(frame)
+        part = item.parts.get((TEXT_EVENTS[0].stem, frame.integer("content_index") or 0))
+        if part is None:
+            self.opaque(frame.raw)
+            return
+        item.annotations[part] = item.annotations.get(part, 0) + 1
+        self._cite(part, frame.fields("annotation"))
+
+    def _cite(self, part: int, annotation: Fields) -> None:
+        self.events.append(
+            Citation(
+                part,
+                url=annotation.word("url") or None,
+                title=annotation.word("title") or annotation.word("filename") or None,
+                raw={self.dialect: annotation.raw},
+            )
+        )
+
+    # The end
+
+    def _terminal(self, frame: Fields) -> None:
+        self._lifecycle(frame)
+        response = frame.fields("response")
+        last = max(self._items, default=-1)
+        for index, raw in enumerate(response.each("output")):
+            item = self._items.get(index)
+            if item is None and index > last:
+                item = self._enter(index, raw)
+                self._open_item(item)
+            if item is not None and not item.done and item.type in ("", raw.word("type")):
+                self._complete(item, raw)
+        for item in self._items.values():
+            self._end_live(item)
+        self.usage(usage.read(response.noise("usage").raw))
+        name = frame.word("type").removeprefix("response.")
+        status = response.word("status") or name
+        if name == "failed" or status == "failed":
+            self.report(response.raw if response.raw.get("error") else {"error": {"message": "the response failed"}})
+            return
+        raw = response.noise("incomplete_details").word("reason") or None
+        unified: FinishKind
+        if name == "incomplete" or status == "incomplete":
+            unified = INCOMPLETE_READ.get(raw or "", "unknown")
+        elif name == "cancelled" or status == "cancelled":
+            unified = "cancelled"
+        else:
+            unified = "tool" if self._called else "end"
+        own = {"response": dict(response.raw)}
+        self.events.append(Finish(0, FinishReason(unified, raw or status), meta={self.dialect: own}))
+        self.end()
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return dumps(value).decode("utf-8") if isinstance(value, dict | list) else ""

@@ -1,0 +1,44 @@
+"""Usage of the Responses API: `input_tokens` includes what was read from or written to the cache."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ccproxy.core.fields import Fields
+from ccproxy.core.vocab import Usage
+
+
+def read(raw: Mapping[str, Any]) -> Usage | None:
+    """Usage from the terminal response; None if it says nothing."""
+    usage = Fields(raw, "usage")
+    whole = usage.number("input_tokens")
+    output = usage.number("output_tokens")
+    if whole is None and output is None:
+        return None
+    details = usage.noise("input_tokens_details")
+    cache_read = details.number("cached_tokens")
+    cache_write = details.number("cache_write_tokens")
+    return Usage(
+        input=None if whole is None else max(0, whole - (cache_read or 0) - (cache_write or 0)),
+        cache_read=cache_read,
+        cache_write=cache_write,
+        output=output,
+        reasoning=usage.noise("output_tokens_details").number("reasoning_tokens"),
+        raw={"openai-responses": dict(raw)},
+    )
+
+
+def write(usage: Usage | None) -> dict[str, Any] | None:
+    """The usage object with the details that strict clients require; counts are 0 where nothing is known."""
+    if usage is None:
+        return None
+    whole = usage.total_input or 0
+    output = usage.output or 0
+    own: dict[str, Any] = (usage.raw or {}).get("openai-responses", {})
+    details = {"cached_tokens": usage.cache_read or 0, "cache_write_tokens": usage.cache_write or 0}
+    return own | {
+        "input_tokens": whole,
+        "input_tokens_details": (own.get("input_tokens_details") or {}) | details,
+        "output_tokens": output,
+        "output_tokens_details": (own.get("output_tokens_details") or {}) | {"reasoning_tokens": usage.reasoning or 0},
+        "total_tokens": own.get("total_tokens") or whole + output,
+    }

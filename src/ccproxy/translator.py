@@ -1,0 +1,251 @@
+"""`Translator`: bytes of one dialect in, bytes of another out."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypedDict
+
+from ccproxy import dialects
+from ccproxy.core.assemble import Assembler, Message
+from ccproxy.core.errors import MisuseError, StreamFailed
+from ccproxy.core.events import Delta, Event, StreamEnd, StreamError
+from ccproxy.core.grammar import Grammar
+from ccproxy.core.losses import Loss, Losses
+from ccproxy.core.serialize import Serializer
+from ccproxy.core.spi import Context, Dialect, Limits, Listener, ReasoningStyle
+from ccproxy.core.vocab import Usage
+from ccproxy.wire.json import ObjectScanner
+from ccproxy.wire.sse import SSEDecoder
+
+
+class Options(TypedDict, total=False):
+    """The options of `Translator`, for what passes them on."""
+
+    model: str | None
+    ids: str | None
+    created: int | None
+    include_usage: bool
+    normalize: bool
+    reasoning: ReasoningStyle
+    reasoning_details: bool
+    reasoning_item: Literal["summary", "text"]
+    choices: Literal["first", "merge"]
+    input_tokens: int | None
+    quirks: Iterable[str]
+    max_frame: int
+    max_waiting: int
+    max_parts: int
+    listeners: Iterable[Listener]
+
+
+class Translator:
+    """Translates one stream. Push bytes in as they arrive, cut anywhere; the same bytes come out however they are cut.
+
+    Same dialect in and out: the frames pass untouched and are only listened to, unless `normalize` has them written
+    anew. A stream that fails ends in the target's error form, once; `error` then says what, and where.
+
+    Options:
+        model: the model to name in the output; the upstream's by default.
+        ids: seed of the ids that are made up where the source has none.
+        created: Unix time for targets that need one and sources that have none; 0 by default.
+        include_usage: whether Chat gets its usage chunk.
+        normalize: write the same dialect anew, in the strict form that the official SDKs accept.
+        reasoning: where Chat puts reasoning: "reasoning_content", "reasoning", "both", "thinking-xml" (elements in the
+            content; one is sent when its part ends) or "none".
+        reasoning_details: whether Chat carries signatures in `reasoning_details`.
+        reasoning_item: whether Responses shows foreign reasoning as "summary" or as reasoning "text".
+        choices: what becomes of choices beyond the first where the target has one: "first" drops them, "merge" puts
+            all parts into the first (GitHub Copilot spreads one answer over several choices).
+        input_tokens: an estimate for Anthropic's message_start where the source tells its usage at the end.
+        quirks: vendor repairs by name; `ccproxy dialects` lists them.
+        max_frame, max_waiting, max_parts: limits, see `Limits`.
+        listeners: objects with `on_events(events)`, called once a read.
+
+    Raises `MisuseError` for an unknown dialect or quirk. Nothing in the stream raises.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        target: str,
+        *,
+        model: str | None = None,
+        ids: str | None = None,
+        created: int | None = None,
+        include_usage: bool = True,
+        normalize: bool = False,
+        reasoning: ReasoningStyle = "reasoning_content",
+        reasoning_details: bool = True,
+        reasoning_item: Literal["summary", "text"] = "summary",
+        choices: Literal["first", "merge"] = "first",
+        input_tokens: int | None = None,
+        quirks: Iterable[str] = (),
+        max_frame: int = Limits().max_frame,
+        max_waiting: int = Limits().max_waiting,
+        max_parts: int = Limits().max_parts,
+        listeners: Iterable[Listener] = (),
+    ) -> None:
+        context = self._context = Context(
+            model=model,
+            ids=ids,
+            created=created,
+            include_usage=include_usage,
+            reasoning=reasoning,
+            reasoning_details=reasoning_details,
+            reasoning_item=reasoning_item,
+            choices=choices,
+            input_tokens=input_tokens,
+            quirks=tuple(quirks),
+            limits=Limits(max_frame=max_frame, max_waiting=max_waiting, max_parts=max_parts),
+        )
+        self.source: Dialect = dialects.get(source)
+        self.target: Dialect = dialects.get(target)
+        unknown = [name for name in context.quirks if name not in self.source.quirks]
+        if unknown:
+            known = ", ".join(self.source.quirks) or "none"
+            raise MisuseError(f"unknown quirk {unknown[0]!r} for {source}; known are {known}")
+        self.error: StreamFailed | None = None
+        """Why the stream failed; None while it has not."""
+        self._losses = Losses()
+        self._decoder = SSEDecoder(max_frame)
+        self._reader = self.source.reader(context)
+        self._grammar = Grammar(max_parts)
+        self._untouched = source == target and not normalize
+        serial = self.target.serial and not self._untouched
+        self._serializer = Serializer(max_waiting, self._losses) if serial else None
+        self._assembler = Assembler()
+        self._writer = self.target.writer(context, self._losses, self._assembler.part)
+        self._listeners = tuple(listeners)
+        self._may_lane = not self._listeners and not context.quirks
+        self._lane = False  # whether the next read may be one delta of an open part
+        self._read_one = self._reader.read_one
+        self._write_one: Callable[[str], bytes] = str.encode  # of the run under way, as the next two
+        self._add_text: Callable[[str], None] = list[str]().append
+        self._scanner: ObjectScanner | None = None
+        self._passed = 0  # bytes that went through untouched
+        self._ended = False  # nothing more will be said
+        self._closed = False
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What the target could not say, each once."""
+        return tuple(self._losses)
+
+    @property
+    def usage(self) -> Usage | None:
+        """Token counts by now; None if the source has told none."""
+        return self._assembler.usage
+
+    @property
+    def message(self) -> Message:
+        """The message as assembled by now; a snapshot."""
+        return self._assembler.message
+
+    def body(self, target: str | None = None) -> dict[str, Any]:
+        """The full response body for the message by now, in the target dialect or another.
+
+        What that dialect can't say is added to `losses`.
+        """
+        dialect = self.target if target is None else dialects.get(target)
+        return dialect.body(self.message, self._context, self._losses)
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes of the source and give the bytes of the target that they cause."""
+        if self._lane:
+            text = self._read_one(data)
+            if text:
+                return self._pass_one(text, data)
+        if self._closed:
+            raise MisuseError("feed() after close(); a Translator is for one stream")
+        if self._ended:
+            return b""
+        block = self._decoder.feed(bytes(data))
+        out = self._pass_on(block, self._reader.read(block)) if block else b""
+        if self._decoder.overflow and not self._reader.finished:
+            self._decoder.close()
+            out += self._pass_on(b"", self._reader.overflow())
+        self._lane = self._may_lane and not (self._decoder.held or self._ended)
+        return out
+
+    def close(self) -> bytes:
+        """The source has ended. Gives what was held back, and the error that a cut stream ends in."""
+        self._lane = False
+        if self._closed or self._ended:
+            self._closed = True
+            return b""
+        self._closed = True
+        tail = self._decoder.close()
+        return self._pass_on(tail, self._reader.close(tail))
+
+    def _pass_one(self, text: str, data: bytes) -> bytes:
+        """One delta alone in its read: the same as `_pass_on`, in as few calls as can be."""
+        if self._reader.part != self._assembler.run_part and not self._begin_run(self._reader.part):
+            self._reader.mark_one(data)
+            return self._pass_on(data, [Delta(self._reader.part, [text])])
+        if self._scanner is not None:
+            self._scanner.extend([text])
+        self._add_text(text)
+        return data if self._untouched else self._write_one(text)
+
+    def _begin_run(self, part: int) -> bool:
+        """Whether deltas of the part may pass one by one: it is open, its turn has come, and its writer streams."""
+        if self._untouched:
+            self._scanner = None
+        elif self._serializer is not None and self._serializer.live != part:
+            return False
+        else:
+            write_one = self._writer.writes(part)
+            if write_one is None:
+                return False
+            self._write_one = write_one
+            self._scanner = self._serializer.scanner if self._serializer is not None else None
+        if part not in self._grammar.live:
+            return False
+        self._add_text = self._assembler.run(part)
+        return True
+
+    def _pass_on(self, block: bytes, events: list[Event]) -> bytes:
+        """Send the events of a block through the grammar, to the listeners, and to the writer."""
+        legal, fault = self._grammar.check(events)
+        if fault:
+            frame, offset = self._reader.locate(legal)
+            events = [*events[:legal], StreamError("protocol", fault, None, offset, frame)]
+        if self._untouched:
+            self._tell(events)
+            return self._leave(block, events)
+        serial = events
+        if self._serializer is not None:
+            serial, accepted, refused = self._serializer.push(events, self._reader.locate)
+            if refused is not None:
+                events = [*events[:accepted], refused]
+                serial.append(refused)
+        self._tell(events)
+        self._note_end(events)
+        return self._writer.write(serial)
+
+    def _tell(self, events: list[Event]) -> None:
+        self._assembler.on_events(events)
+        for listener in self._listeners:
+            listener.on_events(events)
+
+    def _note_end(self, events: list[Event]) -> None:
+        last = events[-1] if events else None
+        if type(last) is StreamError:
+            self.error = StreamFailed(last)
+        if type(last) is StreamError or type(last) is StreamEnd:
+            self._ended = True
+
+    def _leave(self, block: bytes, events: list[Event]) -> bytes:
+        """The block as it came, up to the frame at fault; what the provider itself reports as an error is no fault."""
+        start, self._passed = self._passed, self._passed + len(block)
+        if not events or self.error is not None:
+            return block
+        last = events[-1]
+        if type(last) is not StreamError:
+            return block
+        self.error = StreamFailed(last)
+        if last.raw:
+            return block
+        self._ended = True
+        before = block[: last.offset - start]
+        if before and not before.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")):
+            before += b"\n\n"
+        return before + self._writer.interrupt(self.message, last)

@@ -1,0 +1,1 @@
+"""Framing and JSON. Nothing here knows what a language model is."""

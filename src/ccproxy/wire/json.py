@@ -1,0 +1,219 @@
+"""The one JSON seam: msgspec, with a way out for lone surrogates, and envelopes compiled from payloads.
+
+Providers cut text between the two halves of a surrogate pair, so that one delta ends in ``\\ud83d`` and the next
+begins with ``\\ude00``. Each half is legal JSON syntax but no legal Unicode string: strict decoders refuse it and
+strict encoders refuse to write it. Both directions fall back to the standard library, which keeps the halves.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+JSONError: Final = (ValueError, RecursionError)
+"""What `loads` and typed decoders raise: syntax, types, bad UTF-8 (all ValueError), nesting too deep."""
+
+_decode = msgspec.json.Decoder().decode
+_encoder = msgspec.json.Encoder()
+_encode = _encoder.encode
+_encode_lines = _encoder.encode_lines
+
+
+def loads(data: bytes) -> Any:
+    """Decode one JSON value. Raises one of `JSONError`."""
+    try:
+        return _decode(data)
+    except msgspec.DecodeError:
+        if b"\\ud" not in data and b"\\uD" not in data:
+            raise
+    import json  # only needed for lone surrogates
+
+    return json.loads(data, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def dumps(value: object) -> bytes:
+    """Encode compactly; lone surrogates come out as ``\\u`` escapes."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        import json  # only needed for lone surrogates
+
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def is_object(text: str) -> bool:
+    """Whether the text is one complete JSON object (what tool arguments must be before a call may run)."""
+    try:
+        return isinstance(loads(text.encode("utf-8", "surrogatepass")), dict)
+    except JSONError:
+        return False
+
+
+_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+
+def join(texts: Sequence[str]) -> str:
+    """Join pieces of text; a surrogate pair that was cut between two pieces becomes one character again."""
+    text = "".join(texts)
+    if text.isascii():
+        return text
+    return _PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
+
+
+class ObjectScanner:
+    """Tells whether text that comes in pieces is one complete JSON object by now. Linear in the text.
+
+    Only brackets and strings are followed; the text is parsed once, when its first bracket has closed.
+    """
+
+    __slots__ = ("_complete", "_depth", "_escaped", "_in_string", "_scanned", "_texts")
+
+    _OUTSIDE: Final = re.compile(r'["{}\[\]]')
+    _INSIDE: Final = re.compile(r'["\\]')
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._scanned = 0  # how many of the texts
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+        self._complete: bool | None = None  # None: the first bracket has not closed
+
+    def extend(self, texts: list[str]) -> None:
+        self._texts += texts
+
+    @property
+    def complete(self) -> bool:
+        new = self._texts[self._scanned :]
+        self._scanned = len(self._texts)
+        if self._complete is None:
+            for text in new:
+                self._scan(text)
+            if self._depth == 0 and not self._in_string and any("}" in text for text in new):
+                self._complete = is_object(join(self._texts))
+        elif any(text.strip() for text in new):
+            self._complete = False
+        return bool(self._complete)
+
+    def _scan(self, text: str) -> None:
+        position = 0
+        if self._escaped and text:
+            self._escaped = False
+            position = 1
+        while match := (self._INSIDE if self._in_string else self._OUTSIDE).search(text, position):
+            position = match.end()
+            mark = match[0]
+            if mark == '"':
+                self._in_string = not self._in_string
+            elif mark == "\\":
+                self._escaped = position == len(text)
+                position += 1
+            elif mark in "{[":
+                self._depth += 1
+            else:
+                self._depth -= 1
+
+
+class Hole:
+    """Marks the place of a value in a payload that an `Envelope` is compiled from."""
+
+    TEXT: Final = "\ue000text\ue000"
+    COUNT: Final = "\ue000count\ue000"
+
+
+class Envelope:
+    """Everything of a frame but the delta's text, encoded once.
+
+    Compiled from the payload as a dict, with `Hole.TEXT` where the text goes, so that the wire shape is spelled in one
+    place only. `head` and `tail` are the bytes of the frame around the payload.
+    """
+
+    __slots__ = ("_between", "_prefix", "_suffix")
+
+    def __init__(self, payload: dict[str, Any], head: bytes, tail: bytes) -> None:
+        before, after = _split(dumps(payload), Hole.TEXT)
+        self._prefix = head + before
+        self._suffix = after + tail
+        self._between = self._suffix + self._prefix
+
+    def one(self, text: str) -> bytes:
+        """The frame for one delta."""
+        try:
+            return b"".join((self._prefix, _encode(text), self._suffix))
+        except UnicodeEncodeError:
+            return b"".join((self._prefix, dumps(text), self._suffix))
+
+    def many(self, texts: list[str]) -> bytes:
+        """One frame for each text."""
+        try:
+            lines = _encode_lines(texts)
+        except UnicodeEncodeError:
+            return b"".join(map(self.one, texts))
+        return b"".join((self._prefix, lines[:-1].replace(b"\n", self._between), self._suffix))
+
+
+class Counter:
+    """The running number that a stream's frames carry."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def take(self, count: int = 1) -> int:
+        """The next number; so many are used up."""
+        value = self.value
+        self.value = value + count
+        return value
+
+
+class CountedEnvelope:
+    """An envelope with a running number (`Hole.COUNT`) before the text."""
+
+    __slots__ = ("_counter", "_middle", "_prefix", "_suffix", "_template")
+
+    def __init__(self, payload: dict[str, Any], head: bytes, tail: bytes, counter: Counter) -> None:
+        before, rest = _split(dumps(payload), Hole.COUNT)
+        middle, after = _split(rest, Hole.TEXT)
+        self._counter = counter
+        self._prefix = head + before
+        self._middle = middle
+        self._suffix = after + tail
+        prefix, middle, suffix = (piece.replace(b"%", b"%%") for piece in (self._prefix, middle, self._suffix))
+        self._template = b"".join((prefix, b"%d", middle, b"%b", suffix))
+
+    def one(self, text: str) -> bytes:
+        """The frame for one delta."""
+        counter = self._counter
+        count = counter.value
+        counter.value = count + 1
+        try:
+            encoded = _encode(text)
+        except UnicodeEncodeError:
+            encoded = dumps(text)
+        return b"".join((self._prefix, b"%d" % count, self._middle, encoded, self._suffix))
+
+    def many(self, texts: list[str]) -> bytes:
+        """One frame for each text."""
+        try:
+            lines = _encode_lines(texts)
+        except UnicodeEncodeError:
+            return b"".join(map(self.one, texts))
+        length = len(texts)
+        count = self._counter.take(length)
+        values: list[object] = [None] * (2 * length)
+        values[::2] = range(count, count + length)
+        values[1::2] = lines[:-1].split(b"\n")
+        return (self._template * length) % tuple(values)
+
+
+def _split(encoded: bytes, hole: str) -> tuple[bytes, bytes]:
+    before, mark, after = encoded.partition(dumps(hole))
+    if not mark or dumps(hole) in after:
+        raise ValueError(f"an envelope needs its hole {hole!r} exactly once")
+    return before, after

@@ -1,0 +1,135 @@
+"""Server-sent events without I/O: bytes are cut into blocks of complete frames, blocks into frames.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html, with three liberties that real streams need. Lines that
+are no field of the format are kept (`Frame.stray`): gateways put HTML, bare JSON and ``error: {...}`` there. The last
+frame may lack its blank line. Lines end only where the bytes CR and LF say so, never at U+2028 or U+0085.
+"""
+
+import re
+
+import msgspec
+
+BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
+_FRAME = re.compile(rb"[^\r\n](?:[^\r\n]|(?:\r\n|\n|\r(?!\n))(?=[^\r\n]))*")
+_RECONNECTION = re.compile(rb"(?:id|retry)(?::|\Z)|event\Z")  # fields of no use here, and an event without a name
+
+
+class Frame(msgspec.Struct, gc=False):
+    """One dispatched event, comment, or run of lines that are not server-sent events at all."""
+
+    event: bytes
+    """The event's name, empty if it had none."""
+    data: bytes | None
+    """The data lines joined by LF; None if there was no data line."""
+    stray: bytes
+    """Lines that no field of the format explains, joined by LF."""
+    comment: bool
+
+
+class SSEDecoder:
+    """Collects bytes and gives back blocks that end in a blank line. Linear however the bytes are cut.
+
+    What is held back is at most the unfinished frame; `overflow` tells that this one is longer than `limit` bytes.
+    """
+
+    __slots__ = ("_held", "held", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+        """Bytes held back until their frame is complete."""
+        self._held: list[bytes] = []
+
+    @property
+    def overflow(self) -> bool:
+        return self.held > self.limit + 4  # room for the line ends
+
+    def feed(self, data: bytes) -> bytes:
+        """All frames completed by `data`, as they came: a prefix of the bytes not given back so far."""
+        end = self._end_of_frames(data)
+        if not end:
+            if data:
+                self._held.append(data)
+                self.held += len(data)
+            return b""
+        block = data[:end]
+        if self._held:
+            self._held.append(block)
+            block = b"".join(self._held)
+            self._held = []
+        rest = data[end:]
+        if rest:
+            self._held.append(rest)
+        self.held = len(rest)
+        return block
+
+    def close(self) -> bytes:
+        """What is left: a frame without its end."""
+        tail = b"".join(self._held)
+        self._held = []
+        self.held = 0
+        return tail
+
+    def _end_of_frames(self, data: bytes) -> int:
+        """The end of the last blank line in `data` (which may have begun in what is held), else 0."""
+        if 13 not in data and not (self._held and self._held[-1].endswith(b"\r")):
+            end = data.rfind(b"\n\n") + 2
+            if end > 1:
+                return end
+            return int(data.startswith(b"\n") and bool(self._held) and self._held[-1].endswith(b"\n"))
+        before = self._tail(3)
+        text = before + data
+        end = text.rfind(b"\r\n\r\n") + 4
+        if end < 4:
+            end = 0
+        for match in _BLANK_LINE.finditer(text, end):
+            end = match.end()
+        return max(0, end - len(before))
+
+    def _tail(self, length: int) -> bytes:
+        """The last bytes held, enough to see a blank line begin there."""
+        tail = b""
+        for piece in reversed(self._held):
+            tail = piece[-(length - len(tail)) :] + tail
+            if len(tail) >= length:
+                break
+        return tail
+
+
+def split_lines(block: bytes) -> list[bytes]:
+    """The lines of a block, or of the tail that `SSEDecoder.close` gave. An empty line ends a frame."""
+    return block.split(b"\n") if 13 not in block else _LINE_END.split(block)
+
+
+def offsets(block: bytes) -> list[int]:
+    """Where each frame of a block begins."""
+    return [match.start() for match in _FRAME.finditer(block)]
+
+
+def parse(lines: list[bytes]) -> Frame:
+    """One frame from its lines."""
+    event = b""
+    data: list[bytes] = []
+    strays: list[bytes] = []
+    comment = False
+    for line in lines:
+        if line.startswith(b"data:"):
+            data.append(line[6:] if line.startswith(b" ", 5) else line[5:])
+        elif line.startswith(b"event:"):
+            event = line[7:] if line.startswith(b" ", 6) else line[6:]
+        elif line.startswith(b":"):
+            comment = True
+        elif line == b"data":
+            data.append(b"")
+        elif not _RECONNECTION.match(line):
+            strays.append(line)
+    return Frame(event, b"\n".join(data) if data else None, b"\n".join(strays), comment)
+
+
+def encode(payload: bytes, event: str = "") -> bytes:
+    """One frame."""
+    if event:
+        return b"event: %b\ndata: %b\n\n" % (event.encode(), payload)
+    return b"data: %b\n\n" % payload

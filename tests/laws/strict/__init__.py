@@ -1,0 +1,38 @@
+"""What has to know a dialect, written without the library: one module for each, named after it (underscores for hyphens).
+
+A module has:
+
+- `problems(frames)`: what is wrong with a stream that this library wrote, under WIRE.md section 0;
+- `said_why(frames)`: whether a stream that goes no further has said why it stops (DECISIONS 1);
+- `failed(frame)`: whether a frame reports the provider's failure;
+- `twin(data)`: for a dialect that repeats the answer at the end of the stream: the stream without that repetition, and
+  what it was; else None.
+
+A dialect without a module is only held to the laws that need none.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from tests.laws.frames import Frame
+
+__all__ = ["STRICT", "Strict"]
+
+
+class Strict(Protocol):
+    """What a module of this package offers."""
+
+    def problems(self, frames: Sequence[Frame]) -> Iterator[str]: ...
+    def said_why(self, frames: Iterable[Frame]) -> bool: ...
+    def failed(self, frame: Frame) -> bool: ...
+    def twin(self, data: bytes) -> tuple[bytes, Any] | None: ...
+
+
+STRICT: dict[str, Strict] = {
+    module.name.replace("_", "-"): cast("Strict", import_module(f"{__name__}.{module.name}"))
+    for module in pkgutil.iter_modules(__path__)
+}
