@@ -117,8 +117,9 @@ class Translator:
         self._may_lane = not self._listeners and not context.quirks
         self._lane = False  # whether the next read may be one delta of an open part
         self._read_one = self._reader.read_one
-        self._write_one: Callable[[str], bytes] = str.encode  # of the run under way, as the next two
-        self._add_text: Callable[[str], None] = list[str]().append
+        self._run_part = -1  # the part that deltas pass to one by one
+        self._write_one: Callable[[str], bytes] | None = None
+        self._add_text: Callable[[str], None] = [""].append
         self._scanner: ObjectScanner | None = None
         self._passed = 0  # bytes that went through untouched
         self._ended = False  # nothing more will be said
@@ -132,11 +133,13 @@ class Translator:
     @property
     def usage(self) -> Usage | None:
         """Token counts by now; None if the source has told none."""
+        self._run_part = -1
         return self._assembler.usage
 
     @property
     def message(self) -> Message:
         """The message as assembled by now; a snapshot."""
+        self._run_part = -1
         return self._assembler.message
 
     def body(self, target: str | None = None) -> dict[str, Any]:
@@ -152,7 +155,12 @@ class Translator:
         if self._lane:
             text = self._read_one(data)
             if text:
-                return self._pass_one(text, data)
+                if self._reader.part != self._run_part and not self._begin_run(data):
+                    return self._pass_on(data, [Delta(self._reader.part, [text])])
+                self._add_text(text)
+                if self._scanner is not None:
+                    self._scanner.extend([text])
+                return self._write_one(text) if self._write_one is not None else data
         if self._closed:
             raise MisuseError("feed() after close(); a Translator is for one stream")
         if self._ended:
@@ -175,35 +183,31 @@ class Translator:
         tail = self._decoder.close()
         return self._pass_on(tail, self._reader.close(tail))
 
-    def _pass_one(self, text: str, data: bytes) -> bytes:
-        """One delta alone in its read: the same as `_pass_on`, in as few calls as can be."""
-        if self._reader.part != self._assembler.run_part and not self._begin_run(self._reader.part):
-            self._reader.mark_one(data)
-            return self._pass_on(data, [Delta(self._reader.part, [text])])
-        if self._scanner is not None:
-            self._scanner.extend([text])
-        self._add_text(text)
-        return data if self._untouched else self._write_one(text)
+    def _begin_run(self, data: bytes) -> bool:
+        """Whether deltas of the reader's part may pass one by one, without the general way's calls.
 
-    def _begin_run(self, part: int) -> bool:
-        """Whether deltas of the part may pass one by one: it is open, its turn has come, and its writer streams."""
-        if self._untouched:
-            self._scanner = None
-        elif self._serializer is not None and self._serializer.live != part:
-            return False
-        else:
+        They may if the part is open, its turn has come, and its writer streams. What a delta then needs is kept in
+        `_write_one`, `_add_text` and `_scanner`, until anything else is read or asked.
+        """
+        part = self._reader.part
+        write_one, scanner = None, None
+        if not self._untouched:
             write_one = self._writer.writes(part)
-            if write_one is None:
-                return False
-            self._write_one = write_one
-            self._scanner = self._serializer.scanner if self._serializer is not None else None
-        if part not in self._grammar.live:
+        if self._serializer is not None:
+            scanner = self._serializer.scanner
+            if self._serializer.live != part:
+                write_one = None
+        if part not in self._grammar.live or (write_one is None and not self._untouched):
+            self._reader.mark_one(data)
             return False
+        self._write_one, self._scanner = write_one, scanner
         self._add_text = self._assembler.run(part)
+        self._run_part = part
         return True
 
     def _pass_on(self, block: bytes, events: list[Event]) -> bytes:
         """Send the events of a block through the grammar, to the listeners, and to the writer."""
+        self._run_part = -1
         legal, fault = self._grammar.check(events)
         if fault:
             frame, offset = self._reader.locate(legal)

@@ -2,9 +2,10 @@
 
 import io
 import os
+import stat
 import sys
 from collections.abc import Iterator
-from typing import IO, Any, Final, NoReturn
+from typing import IO, Any, Final, NoReturn, Self
 
 OK: Final = 0
 FAILED: Final = 1
@@ -62,60 +63,93 @@ def settle(code: int) -> int:
             code = PIPE if isinstance(error, BrokenPipeError) else IO_ERROR
             say("" if code == PIPE else f"cannot write standard output: {_why(error)}")
         try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
         except (OSError, ValueError):
             pass
     return code
 
 
-def read(path: str) -> Iterator[bytes]:
-    """The bytes of a file or of standard input, as they arrive. Opened at once, read when asked."""
-    if path != STDIO:
-        try:
-            return _pieces(open(path, "rb", buffering=0), _name(path))  # _pieces closes it
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-            _refuse("read", _name(path), error)
-    if sys.stdin is None:
-        raise Exit(IO_ERROR, "standard input is closed")
-    if sys.stdin.isatty():
-        say("reading what you type; Ctrl-D ends it, Ctrl-C gives up (ccproxy translate --help tells about files)")
-    stream = sys.stdin.buffer
-    return _pieces(stream.raw if isinstance(stream, io.BufferedReader) else stream, "standard input")
+class Input:
+    """A file or standard input. Iterating gives the bytes as they arrive; leaving the context closes a file."""
 
+    def __init__(self, path: str) -> None:
+        """Raises `Exit` if it can't be opened."""
+        self._is_file = path != STDIO
+        self._name = repr(path) if self._is_file else "standard input"
+        self._stream: IO[bytes] | io.RawIOBase
+        if self._is_file:
+            try:
+                self._stream = open(path, "rb", buffering=0)  # noqa: SIM115 - __exit__ closes it
+            except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+                _refuse("read", self._name, error)
+        elif sys.stdin is None:
+            raise Exit(IO_ERROR, "standard input is closed")
+        else:
+            stream = sys.stdin.buffer
+            self._stream = stream.raw if isinstance(stream, io.BufferedReader) else stream
+            if stream.isatty():
+                say("reading what you type; Ctrl-D ends it, Ctrl-C gives up")
 
-def _pieces(stream: IO[bytes] | io.RawIOBase, name: str) -> Iterator[bytes]:
-    with stream:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_file:
+            self._stream.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Raises `Exit` if it can't be read."""
         while True:
             try:
-                data: bytes | None = stream.read(_READ_SIZE)  # of a raw stream: what is there, not all that was asked
+                data: bytes | None = self._stream.read(_READ_SIZE)  # raw: what is there, not all that was asked for
             except OSError as error:
-                _refuse("read", name, error)
-            if data is None:  # the other side made the pipe non-blocking
-                _wait_for(stream, for_reading=True)
+                _refuse("read", self._name, error)
+            if data is None:  # whoever shares the pipe made it non-blocking
+                _wait_for(self._stream, for_reading=True)
             elif data:
                 yield data
             else:
                 return
 
+    def is_file(self, path: str) -> bool:
+        """Whether this is the regular file of that name, which writing there would destroy."""
+        try:
+            here = os.fstat(self._stream.fileno())
+            return stat.S_ISREG(here.st_mode) and os.path.samestat(here, os.stat(path))
+        except (OSError, ValueError):  # nothing is there yet; not a file at all
+            return False
+
 
 class Output:
-    """A file or standard output; what is written leaves at once."""
+    """A file or standard output; what is written leaves at once. Leaving the context closes a file."""
 
-    def __init__(self, path: str = STDIO, input: str = STDIO) -> None:
+    def __init__(self, path: str = STDIO, input: Input | None = None) -> None:
         """Raises `Exit` if the file can't be written, or is the input."""
-        self._name = _name(path) if path != STDIO else "standard output"
-        if path != STDIO:
+        self._is_file = path != STDIO
+        self._name = repr(path) if self._is_file else "standard output"
+        self._stream: IO[bytes]
+        if self._is_file:
+            if input is not None and input.is_file(path):
+                raise Exit(MISUSE, f"{self._name} is the input; writing there would destroy it before it is read")
             try:
-                if input != STDIO and os.path.exists(path) and os.path.samefile(path, input):
-                    raise Exit(MISUSE, f"{self._name} is the input; writing there would destroy it before it is read")
-                self._stream: IO[bytes] = open(path, "wb")  # noqa: SIM115 - close() closes it
+                self._stream = open(path, "wb")  # noqa: SIM115 - __exit__ closes it
             except (OSError, ValueError) as error:
                 _refuse("write", self._name, error)
         elif sys.stdout is None:
             raise Exit(IO_ERROR, "standard output is closed")
         else:
-            sys.stdout.flush()
             self._stream = sys.stdout.buffer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_file:
+            try:
+                self._stream.close()
+            except OSError as error:
+                _refuse("write", self._name, error)
 
     @property
     def is_terminal(self) -> bool:
@@ -137,11 +171,6 @@ class Output:
                 _wait_for(self._stream, for_reading=False)
             except (OSError, ValueError) as error:
                 _refuse("write", self._name, error)
-
-    def close(self) -> None:
-        """Close the file; standard output stays open."""
-        if sys.stdout is None or self._stream is not sys.stdout.buffer:
-            self._stream.close()
 
 
 def json(value: Any, indent: int = 2) -> bytes:
@@ -168,7 +197,3 @@ def _refuse(verb: str, name: str, error: Exception) -> NoReturn:
 
 def _why(error: Exception) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-
-
-def _name(path: str) -> str:
-    return repr(path)

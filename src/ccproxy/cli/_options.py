@@ -142,7 +142,9 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 def loss_line(loss: "Loss") -> str:
     """One loss in words."""
     where = "" if loss.part is None else f" (part {loss.part})"
-    return f"lost: {LOSS_WORDS[loss.kind]}{where}: {loss.detail}"
+    what = LOSS_WORDS[loss.kind]
+    detail = f": {loss.detail}" if loss.detail not in ("", what) else ""
+    return f"lost: {what}{where}{detail}"
 
 
 def report_losses(losses: "Iterable[Loss]") -> None:
@@ -155,3 +157,11 @@ def failure_line(error: "StreamFailed") -> str:
     """What happened to the stream, and where."""
     who = "the provider reported an error" if error.fault == "provider" else "the stream failed"
     return f"{who} at event {error.frame} (counted from 0), byte {error.offset}: {error.kind}: {error.reason}"
+
+
+def finish(stream: "Translator") -> int:
+    """The exit code of a stream that was closed; says what happened to it."""
+    if stream.error is None:
+        return _io.OK
+    _io.say(failure_line(stream.error))
+    return _io.FAILED

@@ -1,7 +1,7 @@
 """`--from auto`: which dialect is it?"""
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, groupby
 
 from ccproxy import dialects
 from ccproxy.core.assemble import Assembler
@@ -11,10 +11,10 @@ from ccproxy.core.losses import Losses
 from ccproxy.core.spi import Context, Limits
 from ccproxy.translator import Translator
 from ccproxy.wire.json import JSONError, loads
-from ccproxy.wire.sse import BOM, SSEDecoder, parse, split
+from ccproxy.wire.sse import BOM, SSEDecoder, parse, split_lines
 
 from . import _io
-from ._options import AUTO, failure_line
+from ._options import failure_line
 
 _LIMIT = Limits().max_frame  # bytes to look at before giving up
 
@@ -29,13 +29,11 @@ class Unrecognised(Exception):
         super().__init__(events)
 
 
-def find_source(name: str, pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
+def find_source(pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
     """The name of the input's dialect and the whole input. Holds the input only until one event is recognised.
 
     Raises `Unrecognised` if none is.
     """
-    if name != AUTO:
-        return name, pieces
     held: list[bytes] = []
     size = events = 0
     decoder = SSEDecoder(_LIMIT)
@@ -46,19 +44,20 @@ def find_source(name: str, pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes
             block = decoder.feed(piece if held else piece.removeprefix(BOM))
             held.append(piece)
             size += len(piece)
-        for raw in split(block):
-            found, is_event = _recognise(raw)
-            if found is not None:
-                return found, chain([b"".join(held)], pieces)
-            events += is_event
+        for filled, lines in groupby(split_lines(block), key=bool):
+            if filled:
+                found, is_event = _recognise(list(lines))
+                if found is not None:
+                    return found, chain([b"".join(held)], pieces)
+                events += is_event
         if size > _LIMIT:
             break
     raise Unrecognised(b"".join(held), events)
 
 
-def _recognise(raw: bytes) -> tuple[str | None, bool]:
+def _recognise(lines: list[bytes]) -> tuple[str | None, bool]:
     """The dialect that the frame belongs to, and whether it carries a JSON object at all."""
-    frame = parse(raw)
+    frame = parse(lines)
     try:
         payload = loads(frame.data or b"")
     except JSONError:

@@ -3,8 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
-from . import _io, _sniff
+from . import _io
 from ._options import (
+    AUTO,
     Parser,
     add_file,
     add_options,
@@ -12,7 +13,7 @@ from ._options import (
     add_source,
     check_dialect,
     check_source,
-    failure_line,
+    finish,
     options,
     report_losses,
     translator,
@@ -45,12 +46,20 @@ def run(argv: Sequence[str]) -> int:
     check_source(arguments.source)
     if arguments.target is not None:
         check_dialect(arguments.target)
-    pieces = _io.read(arguments.file)
-    try:
-        source, pieces = _sniff.find_source(arguments.source, pieces)
-    except _sniff.Unrecognised as unrecognised:
-        _sniff.give_up(unrecognised)
-        return _io.FAILED
+    with _io.Input(arguments.file) as input:
+        return _collect(arguments, input)
+
+
+def _collect(arguments: argparse.Namespace, input: _io.Input) -> int:
+    source, pieces = arguments.source, iter(input)
+    if source == AUTO:
+        from . import _sniff
+
+        try:
+            source, pieces = _sniff.find_source(pieces)
+        except _sniff.Unrecognised as unrecognised:
+            _sniff.give_up(unrecognised)
+            return _io.FAILED
 
     stream = translator(source, source, options(arguments))
     for piece in pieces:
@@ -58,16 +67,13 @@ def run(argv: Sequence[str]) -> int:
         if stream.error is not None:
             break
     stream.close()
-    if stream.error is not None:
-        _io.say(failure_line(stream.error))
-        return _io.FAILED
-    body = stream.body(arguments.target)
-    output = _io.Output(arguments.output, arguments.file)
-    output.write(_io.json(body, arguments.indent))
-    output.close()
-    if arguments.losses:
-        report_losses(stream.losses)
-    return _io.OK
+    if stream.error is None:
+        body = stream.body(arguments.target)
+        with _io.Output(arguments.output, input) as output:
+            output.write(_io.json(body, arguments.indent))
+        if arguments.losses:
+            report_losses(stream.losses)
+    return finish(stream)
 
 
 def _width(text: str) -> int:

@@ -1,16 +1,16 @@
 """`ccproxy demo`: one answer, streamed live into every dialect in the terminal."""
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from importlib.resources import files
-from itertools import islice
+from itertools import islice, pairwise
 from time import sleep
 from typing import Final
 
 from ccproxy import dialects
 from ccproxy.shells.sync import with_clock
 from ccproxy.translator import Translator
-from ccproxy.wire.sse import offsets
 
 from . import _io, _sniff
 from ._options import AUTO, Parser, add_source, check_source, failure_line, loss_line
@@ -29,6 +29,7 @@ _TITLE: Final = "1;36"
 _NOTE: Final = "33"
 _ERROR: Final = "31"
 
+_EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r){2,}")
 _CONTROLS: Final = bytes(i for i in [*range(32), 127] if i not in b"\t\n\r")
 
 
@@ -74,24 +75,27 @@ def run(argv: Sequence[str]) -> int:
     if arguments.file is None:
         name, data = "the bundled answer", files("ccproxy.cli").joinpath("demo.sse").read_bytes()
     else:
-        name, data = arguments.file, b"".join(_io.read(arguments.file))
-    try:
-        source, _ = _sniff.find_source(arguments.source, iter([data]))
-    except _sniff.Unrecognised as unrecognised:
-        _sniff.give_up(unrecognised)
-        return _io.FAILED
+        with _io.Input(arguments.file) as input:
+            name, data = arguments.file, b"".join(input)
+    source = arguments.source
+    if source == AUTO:
+        try:
+            source, _ = _sniff.find_source(iter([data]))
+        except _sniff.Unrecognised as unrecognised:
+            _sniff.give_up(unrecognised)
+            return _io.FAILED
 
-    events = list(_cut(data))
+    events = _cut(data)
     screen.line(f"{name}: {len(events)} events of {source} ({dialects.get(source).title}), {len(data)} bytes", _TITLE)
     for target in dialects.names():
         _play(screen, events, source, target)
     return _rebuild(screen, data, source)
 
 
-def _cut(data: bytes) -> Iterator[bytes]:
+def _cut(data: bytes) -> list[bytes]:
     """The stream event by event, to the byte."""
-    starts = offsets(data)
-    yield from (data[start:end] for start, end in zip([0, *starts[1:]], [*starts[1:], len(data)], strict=False))
+    ends = [0, *(match.end() for match in _EVENT_END.finditer(data)), len(data)]
+    return [data[start:end] for start, end in pairwise(ends) if start < end]
 
 
 def _play(screen: _Screen, events: list[bytes], source: str, target: str) -> None:

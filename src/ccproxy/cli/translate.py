@@ -1,9 +1,11 @@
 """`ccproxy translate`: bytes of one dialect in, bytes of another out, as they arrive."""
 
+import argparse
 from collections.abc import Sequence
 
-from . import _io, _sniff
+from . import _io
 from ._options import (
+    AUTO,
     Parser,
     add_file,
     add_options,
@@ -11,7 +13,7 @@ from ._options import (
     add_source,
     check_dialect,
     check_source,
-    failure_line,
+    finish,
     options,
     report_losses,
     translator,
@@ -45,33 +47,36 @@ def run(argv: Sequence[str]) -> int:
 
     check_source(arguments.source)
     check_dialect(arguments.target)
-    pieces = _io.read(arguments.file)
-    try:
-        source, pieces = _sniff.find_source(arguments.source, pieces)
-    except _sniff.Unrecognised as unrecognised:
-        output = _io.Output(arguments.output, arguments.file)
-        output.write(_sniff.give_up(unrecognised, arguments.target))
-        output.close()
-        return _io.FAILED
+    with _io.Input(arguments.file) as input:
+        return _translate(arguments, input)
+
+
+def _translate(arguments: argparse.Namespace, input: _io.Input) -> int:
+    source, target, pieces = arguments.source, arguments.target, iter(input)
+    if source == AUTO:
+        from . import _sniff
+
+        try:
+            source, pieces = _sniff.find_source(pieces)
+        except _sniff.Unrecognised as unrecognised:
+            with _io.Output(arguments.output, input) as output:
+                output.write(_sniff.give_up(unrecognised, target))
+            return _io.FAILED
 
     stream = translator(
         source,
-        arguments.target,
+        target,
         {**options(arguments), "normalize": arguments.normalize, "include_usage": not arguments.no_usage},
     )
-    untouched = source == arguments.target and not arguments.normalize
-    if untouched and (arguments.model or arguments.quirk or arguments.no_usage):
-        _io.say(f"{source} to {source} leaves the bytes as they are: add --normalize for the other options to act")
-    output = _io.Output(arguments.output, arguments.file)
-    for piece in pieces:
-        output.write(stream.feed(piece))
-        if stream.error is not None and not untouched:
-            break  # nothing more will come out, however long the input goes on
-    output.write(stream.close())
-    output.close()
+    untouched = source == target and not arguments.normalize
+    if untouched and (arguments.model or arguments.no_usage):
+        _io.say(f"{source} to {source} leaves the bytes as they are; --model and --no-usage need --normalize")
+    with _io.Output(arguments.output, input) as output:
+        for piece in pieces:
+            output.write(stream.feed(piece))
+            if stream.error is not None and not untouched:
+                break  # nothing more will come out, however long the input goes on
+        output.write(stream.close())
     if arguments.losses:
         report_losses(stream.losses)
-    if stream.error is None:
-        return _io.OK
-    _io.say(failure_line(stream.error))
-    return _io.FAILED
+    return finish(stream)

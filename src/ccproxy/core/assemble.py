@@ -87,26 +87,22 @@ class _Slot:
 class Assembler:
     """A listener that assembles when asked."""
 
-    __slots__ = ("_events", "_message", "_slots", "run_part")
+    __slots__ = ("_events", "_message", "_slots")
 
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._message = Message()
         self._slots: list[_Slot] = []
-        self.run_part = -1
-        """The part of the run that may still grow, else -1."""
 
     def on_events(self, events: list[Event]) -> None:
-        self.run_part = -1
         self._events += events
         if len(self._events) > _FOLD_AT:
             self._fold()
 
     def run(self, part: int) -> Callable[[str], None]:
-        """Adds texts of one part, one by one, for as long as `run_part` is that part."""
+        """What adds texts of one part, one by one, until the assembler is next asked or told anything."""
         texts: list[str] = []
         self.on_events([Delta(part, texts)])
-        self.run_part = part
         return texts.append
 
     @property
@@ -134,7 +130,6 @@ class Assembler:
         return self._message.usage
 
     def _fold(self) -> None:
-        self.run_part = -1
         message, slots = self._message, self._slots
         for event in self._events:
             if type(event) is Delta:

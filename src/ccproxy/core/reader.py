@@ -12,14 +12,13 @@ from typing import Any, ClassVar, Final, cast
 import msgspec
 
 from ..wire.json import JSONError, loads
-from ..wire.sse import BOM, offsets, parse, split_lines
+from ..wire.sse import BOM, Run, end_of_frame, offsets, parse
 from .events import Delta, Event, Meta, Opaque, PartEnd, PartStart, Ping, StreamEnd, StreamError, StreamStart, UsageUpdate
 from .fields import FieldError, Fields
 from .parts import digest
 from .spi import Context, Quirk
 from .vocab import ErrorKind, PartKind, Usage
 
-_RUN: Final = 256  # frames that are tried as one run
 _EXCERPT: Final = 120  # characters of unintelligible input that an error message shows
 
 
@@ -39,11 +38,9 @@ class BaseReader:
         self._decoder = msgspec.json.Decoder(self.delta_type)
         self._decode = self._decoder.decode
         self._decode_lines = self._decoder.decode_lines
-        # of the last regular delta frame:
-        self._head = b"\0"  # what comes before its JSON,
+        self._run: Run | None = None  # the shape of the last regular delta frame,
+        self._head = b"\0"  # and its head
         self._head_size = 1
-        self._head_line = b"\0"  # its first line, if that is not the data,
-        self._lines = 0  # its lines, and the empty one; 0 before there was any
         self._first_data = b""
         self._note = ""  # the first stray line, for the error message if nothing else comes
         self._block = b""  # the read under way,
@@ -85,21 +82,20 @@ class BaseReader:
     def read(self, block: bytes) -> list[Event]:
         """The events of a block of complete frames."""
         self._begin(block)
-        lines = split_lines(block.removeprefix(BOM) if self._block_offset == 0 else block)
-        lines.append(b"")
-        position, end, no_run = 0, len(lines), 0
-        while position < end and not self.finished:
-            if position >= no_run:
-                taken, no_run = self._read_run(lines, position)
-                if taken:
-                    position += taken
+        position = no_run = self._skip_bom(block)
+        while position < len(block) and not self.finished:
+            if position >= no_run and block.startswith(self._head, position):
+                read, no_run = self._read_run(block, position)
+                if read:
+                    position = no_run
                     continue
-            blank = lines.index(b"", position)
-            if blank > position:
-                self._mark()
-                self._read_frame(lines[position:blank])
-            position = blank + 1
+            end, after = end_of_frame(block, position)
+            self._read_raw(block[position:end])
+            position = after
         return self.events
+
+    def _skip_bom(self, block: bytes) -> int:
+        return len(BOM) if self._block_offset == 0 and block.startswith(BOM) else 0
 
     def read_one(self, block: bytes) -> str:
         """The text of the one delta that the block is, for part `part`; "" if it is anything else, and nothing read.
@@ -109,7 +105,7 @@ class BaseReader:
         if not block.startswith(self._head):
             return ""
         data = block[self._head_size : -2]
-        if 10 in data or not block.endswith(b"\n\n"):
+        if 10 in data or 13 in data or not block.endswith(b"\n\n"):
             return ""
         try:
             text = self.text_of(self._decode(data))
@@ -149,11 +145,10 @@ class BaseReader:
         self._begin(tail)
         if self.finished:
             return self.events
-        lines = [line for line in split_lines(tail.removeprefix(BOM) if self._block_offset == 0 else tail) if line]
-        frame = parse(lines)
+        raw = tail[self._skip_bom(tail) :]
+        frame = parse(raw)
         if frame.stray or (frame.data is not None and self._is_complete(frame.data)):
-            self._mark()
-            self._read_frame(lines)
+            self._read_raw(raw)
             self._begin(b"")
         if not self.finished:
             self._marks.append((len(self.events), self._frames))
@@ -183,66 +178,49 @@ class BaseReader:
         self._marks.append((len(self.events), self._frames))
         self._frames += 1
 
-    def _read_run(self, lines: list[bytes], position: int) -> tuple[int, int]:
-        """How many lines from `position` on were read as one run, else 0 and up to where runs are not tried again."""
-        step = self._lines
-        data = self._run_data(lines[position : position + step * _RUN], step)
-        if not data:
-            return 0, position
-        tried = position + step * len(data)
-        joined = b"\n".join(data)
-        if len(joined) > self.context.limits.max_frame:
-            return 0, tried
+    def _read_run(self, block: bytes, start: int) -> tuple[bool, int]:
+        """Whether frames from `start` on were read as one run; where it ends, before which none is tried again."""
+        if self._run is None or len(block) > self.context.limits.max_frame or 13 in block:
+            return False, len(block)
+        data, end = self._run.data(block, start)
         try:
-            frames = self._decode_lines(joined)
+            frames = self._decode_lines(b"\n".join(data))
         except JSONError:
-            return 0, tried
-        if not self.text_of(frames[0]):
-            return 0, tried
+            return False, end
+        if len(frames) != len(data) or not frames or not self.text_of(frames[0]):
+            return False, max(end, start + 1)
         texts = self.texts_of(frames)
         if len(texts) != len(data) or not all(texts):
-            return 0, tried
+            return False, end
         self._marks.append((len(self.events), self._frames))
         self._frames += len(data)
         self.events.append(Delta(self.part, texts))
-        return tried - position, 0
+        return True, end
 
-    def _run_data(self, lines: list[bytes], step: int) -> list[bytes]:
-        """The data of the frames that are shaped like the last regular delta frame, up to one that is not."""
-        count = len(lines) // step if step else 0
-        if not count or (step == 3 and lines[0] != self._head_line):
-            return []
-        data = [line[6:] for line in lines[step - 2 : step * count : step] if line.startswith(b"data: ")]
-        if (
-            len(data) == count
-            and not any(lines[step - 1 : step * count : step])
-            and (step == 2 or lines[0 : step * count : step].count(self._head_line) == count)
-        ):
-            return data
-        for number in range(count):
-            frame = lines[step * number : step * number + step]
-            if frame[-1] or not frame[-2].startswith(b"data: ") or (step == 3 and frame[0] != self._head_line):
-                return data[:number]
-        return data
-
-    def _read_frame(self, lines: list[bytes]) -> None:
-        frame = parse(lines)
-        data = frame.data
-        if sum(map(len, lines)) + len(lines) - 1 > self.context.limits.max_frame:
+    def _read_raw(self, raw: bytes) -> None:
+        """One frame, with line ends around it or nothing but those."""
+        raw = raw.strip(b"\r\n")
+        if not raw:
+            return
+        self._marks.append((len(self.events), self._frames))
+        self._frames += 1
+        if len(raw) > self.context.limits.max_frame:
             self.too_large()
-        elif data is None:
+            return
+        frame = parse(raw)
+        if frame.data is None:
             if frame.stray:
                 self._stray(frame.stray)
             elif frame.comment:
                 self.ping()
-        elif not self._read_delta(lines, data):
-            self._read_data(frame.event.decode("utf-8", "replace"), data)
+        elif not self._read_delta(raw, frame.data):
+            self._read_data(frame.event.decode("utf-8", "replace"), frame.data)
 
     def too_large(self) -> None:
         """Give up: the frame at hand is longer than the limit."""
         self.fail("too_large", f"a frame is longer than the limit max_frame of {self.context.limits.max_frame} bytes")
 
-    def _read_delta(self, lines: list[bytes], data: bytes) -> bool:
+    def _read_delta(self, raw: bytes, data: bytes) -> bool:
         if not self.started or self._repairs:
             return False
         try:
@@ -252,11 +230,11 @@ class BaseReader:
         if not text:
             return False
         self.events.append(Delta(self.part, [text]))
-        if lines[-1].startswith(b"data: ") and (len(lines) == 1 or (len(lines) == 2 and lines[0].startswith(b"event:"))):
-            self._lines = len(lines) + 1
-            self._head_line = lines[0]
-            self._head = b"\n".join([*lines[:-1], b"data: "])
-            self._head_size = len(self._head)
+        head = Run.head_of(raw, data)
+        if head and head != self._head:
+            self._run = Run(head)
+            self._head = head
+            self._head_size = len(head)
         return True
 
     def _read_data(self, event: str, data: bytes) -> None:

@@ -175,17 +175,14 @@ class Counter:
 class CountedEnvelope:
     """An envelope with a running number (`Hole.COUNT`) before the text."""
 
-    __slots__ = ("_counter", "_middle", "_prefix", "_suffix", "_template")
+    __slots__ = ("_counter", "_template")
 
     def __init__(self, payload: dict[str, Any], head: bytes, tail: bytes, counter: Counter) -> None:
         before, rest = _split(dumps(payload), Hole.COUNT)
         middle, after = _split(rest, Hole.TEXT)
+        before, middle, after = (piece.replace(b"%", b"%%") for piece in (head + before, middle, after + tail))
         self._counter = counter
-        self._prefix = head + before
-        self._middle = middle
-        self._suffix = after + tail
-        prefix, middle, suffix = (piece.replace(b"%", b"%%") for piece in (self._prefix, middle, self._suffix))
-        self._template = b"".join((prefix, b"%d", middle, b"%b", suffix))
+        self._template = b"".join((before, b"%d", middle, b"%b", after))
 
     def one(self, text: str) -> bytes:
         """The frame for one delta."""
@@ -193,10 +190,9 @@ class CountedEnvelope:
         count = counter.value
         counter.value = count + 1
         try:
-            encoded = _encode(text)
+            return self._template % (count, _encode(text))
         except UnicodeEncodeError:
-            encoded = dumps(text)
-        return b"".join((self._prefix, b"%d" % count, self._middle, encoded, self._suffix))
+            return self._template % (count, dumps(text))
 
     def many(self, texts: list[str]) -> bytes:
         """One frame for each text."""

@@ -13,6 +13,7 @@ BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 _FRAME = re.compile(rb"[^\r\n](?:[^\r\n]|(?:\r\n|\n|\r(?!\n))(?=[^\r\n]))*")
+_HEAD = re.compile(rb"(?:event:.*\n)?data: ")
 _RECONNECTION = re.compile(rb"(?:id|retry)(?::|\Z)|event\Z")  # fields of no use here, and an event without a name
 
 
@@ -98,9 +99,13 @@ class SSEDecoder:
         return tail
 
 
-def split_lines(block: bytes) -> list[bytes]:
-    """The lines of a block, or of the tail that `SSEDecoder.close` gave. An empty line ends a frame."""
-    return block.split(b"\n") if 13 not in block else _LINE_END.split(block)
+def end_of_frame(block: bytes, start: int) -> tuple[int, int]:
+    """Where the frame that begins at `start` ends, and where the next one begins."""
+    if 13 in block:
+        match = _BLANK_LINE.search(block, start)
+        return match.span() if match else (len(block), len(block))
+    end = block.find(b"\n\n", start)
+    return (end, end + 2) if end >= 0 else (len(block), len(block))
 
 
 def offsets(block: bytes) -> list[int]:
@@ -108,13 +113,13 @@ def offsets(block: bytes) -> list[int]:
     return [match.start() for match in _FRAME.finditer(block)]
 
 
-def parse(lines: list[bytes]) -> Frame:
-    """One frame from its lines."""
+def parse(raw: bytes) -> Frame:
+    """One frame; there may be line ends around it."""
     event = b""
     data: list[bytes] = []
     strays: list[bytes] = []
     comment = False
-    for line in lines:
+    for line in raw.split(b"\n") if 13 not in raw else _LINE_END.split(raw):
         if line.startswith(b"data:"):
             data.append(line[6:] if line.startswith(b" ", 5) else line[5:])
         elif line.startswith(b"event:"):
@@ -123,9 +128,39 @@ def parse(lines: list[bytes]) -> Frame:
             comment = True
         elif line == b"data":
             data.append(b"")
-        elif not _RECONNECTION.match(line):
+        elif line and not _RECONNECTION.match(line):
             strays.append(line)
     return Frame(event, b"\n".join(data) if data else None, b"\n".join(strays), comment)
+
+
+class Run:
+    """Recognises frames of one shape, a head and then data on one line, that follow each other without a gap."""
+
+    __slots__ = ("_data", "_frames", "head")
+
+    def __init__(self, head: bytes) -> None:
+        self.head = head
+        frame = re.escape(head) + rb"(.*)\n\n"
+        self._data = re.compile(frame)
+        self._frames = re.compile(b"(?:%b){1,256}" % frame.replace(b"(.*)", b".*"))
+
+    @staticmethod
+    def head_of(raw: bytes, data: bytes) -> bytes:
+        """What comes before the data in a frame that a run may be made of; "" if it is not of that shape."""
+        head = raw[: len(raw) - len(data)]
+        return head if raw.endswith(data) and _HEAD.fullmatch(head) and 13 not in raw and 10 not in data else b""
+
+    def data(self, block: bytes, start: int) -> tuple[list[bytes], int]:
+        """The data of the frames from `start` on, and where the run of them ends. No carriage return may be in it."""
+        end = len(block)
+        data = self._data.findall(block, start)
+        if sum(map(len, data)) + len(data) * (len(self.head) + 2) != end - start:
+            match = self._frames.match(block, start)
+            if match is None:
+                return [], start
+            end = match.end()
+            data = self._data.findall(block, start, end)
+        return data, end
 
 
 def encode(payload: bytes, event: str = "") -> bytes:
