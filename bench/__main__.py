@@ -88,16 +88,18 @@ def measure(rounds: int) -> list[dict[str, Any]]:
                 ratios[key].append(spent / unit)
         for (target, cut, mode), spent_times in times.items():
             limits = TARGET_RESPONSES if target == "openai-responses" else TARGET
-            rows.append({
-                "source": source,
-                "target": target,
-                "mode": mode or ("untouched" if source == target else ""),
-                "read": cut,
-                "floor_us": 1e6 * median(floors) / len(payloads),
-                "us": 1e6 * median(spent_times) / len(payloads),
-                "ratio": median(ratios[target, cut, mode]),
-                "limit": limits[cut],
-            })
+            rows.append(
+                {
+                    "source": source,
+                    "target": target,
+                    "mode": mode or ("untouched" if source == target else ""),
+                    "read": cut,
+                    "floor_us": 1e6 * median(floors) / len(payloads),
+                    "us": 1e6 * median(spent_times) / len(payloads),
+                    "ratio": median(ratios[target, cut, mode]),
+                    "limit": limits[cut],
+                }
+            )
     return rows
 
 

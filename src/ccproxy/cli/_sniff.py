@@ -1,7 +1,9 @@
 """`--from auto`: which dialect is it?"""
 
+import re
 from collections.abc import Iterator
-from itertools import chain, groupby
+from itertools import chain
+from typing import Final
 
 from ccproxy import dialects
 from ccproxy.core.assemble import Assembler
@@ -11,12 +13,13 @@ from ccproxy.core.losses import Losses
 from ccproxy.core.spi import Context, Limits
 from ccproxy.translator import Translator
 from ccproxy.wire.json import JSONError, loads
-from ccproxy.wire.sse import BOM, SSEDecoder, parse, split_lines
+from ccproxy.wire.sse import BOM, SSEDecoder, parse
 
 from . import _io
 from ._options import failure_line
 
-_LIMIT = Limits().max_frame  # bytes to look at before giving up
+EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2,}")
+_LIMIT: Final = Limits().max_frame  # bytes to look at before giving up
 
 
 class Unrecognised(Exception):
@@ -44,20 +47,19 @@ def find_source(pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
             block = decoder.feed(piece if held else piece.removeprefix(BOM))
             held.append(piece)
             size += len(piece)
-        for filled, lines in groupby(split_lines(block), key=bool):
-            if filled:
-                found, is_event = _recognise(list(lines))
-                if found is not None:
-                    return found, chain([b"".join(held)], pieces)
-                events += is_event
+        for raw in EVENT_END.split(block):
+            found, is_event = _recognise(raw)
+            if found is not None:
+                return found, chain([b"".join(held)], pieces)
+            events += is_event
         if size > _LIMIT:
             break
     raise Unrecognised(b"".join(held), events)
 
 
-def _recognise(lines: list[bytes]) -> tuple[str | None, bool]:
+def _recognise(raw: bytes) -> tuple[str | None, bool]:
     """The dialect that the frame belongs to, and whether it carries a JSON object at all."""
-    frame = parse(lines)
+    frame = parse(raw)
     try:
         payload = loads(frame.data or b"")
     except JSONError:

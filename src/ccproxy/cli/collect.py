@@ -46,12 +46,12 @@ def run(argv: Sequence[str]) -> int:
     check_source(arguments.source)
     if arguments.target is not None:
         check_dialect(arguments.target)
-    with _io.Input(arguments.file) as input:
-        return _collect(arguments, input)
+    with _io.Input(arguments.file) as file:
+        return _collect(arguments, file)
 
 
-def _collect(arguments: argparse.Namespace, input: _io.Input) -> int:
-    source, pieces = arguments.source, iter(input)
+def _collect(arguments: argparse.Namespace, file: _io.Input) -> int:
+    source, pieces = arguments.source, iter(file)
     if source == AUTO:
         from . import _sniff
 
@@ -69,7 +69,7 @@ def _collect(arguments: argparse.Namespace, input: _io.Input) -> int:
     stream.close()
     if stream.error is None:
         body = stream.body(arguments.target)
-        with _io.Output(arguments.output, input) as output:
+        with _io.Output(arguments.output, file) as output:
             output.write(_io.json(body, arguments.indent))
         if arguments.losses:
             report_losses(stream.losses)

@@ -1,7 +1,6 @@
 """`ccproxy demo`: one answer, streamed live into every dialect in the terminal."""
 
 import os
-import re
 from collections.abc import Sequence
 from importlib.resources import files
 from itertools import islice, pairwise
@@ -29,7 +28,6 @@ _TITLE: Final = "1;36"
 _NOTE: Final = "33"
 _ERROR: Final = "31"
 
-_EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r){2,}")
 _CONTROLS: Final = bytes(i for i in [*range(32), 127] if i not in b"\t\n\r")
 
 
@@ -75,8 +73,8 @@ def run(argv: Sequence[str]) -> int:
     if arguments.file is None:
         name, data = "the bundled answer", files("ccproxy.cli").joinpath("demo.sse").read_bytes()
     else:
-        with _io.Input(arguments.file) as input:
-            name, data = arguments.file, b"".join(input)
+        with _io.Input(arguments.file) as stream:
+            name, data = arguments.file, b"".join(stream)
     source = arguments.source
     if source == AUTO:
         try:
@@ -94,7 +92,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _cut(data: bytes) -> list[bytes]:
     """The stream event by event, to the byte."""
-    ends = [0, *(match.end() for match in _EVENT_END.finditer(data)), len(data)]
+    ends = [0, *(match.end() for match in _sniff.EVENT_END.finditer(data)), len(data)]
     return [data[start:end] for start, end in pairwise(ends) if start < end]
 
 

@@ -47,19 +47,19 @@ def run(argv: Sequence[str]) -> int:
 
     check_source(arguments.source)
     check_dialect(arguments.target)
-    with _io.Input(arguments.file) as input:
-        return _translate(arguments, input)
+    with _io.Input(arguments.file) as file:
+        return _translate(arguments, file)
 
 
-def _translate(arguments: argparse.Namespace, input: _io.Input) -> int:
-    source, target, pieces = arguments.source, arguments.target, iter(input)
+def _translate(arguments: argparse.Namespace, file: _io.Input) -> int:
+    source, target, pieces = arguments.source, arguments.target, iter(file)
     if source == AUTO:
         from . import _sniff
 
         try:
             source, pieces = _sniff.find_source(pieces)
         except _sniff.Unrecognised as unrecognised:
-            with _io.Output(arguments.output, input) as output:
+            with _io.Output(arguments.output, file) as output:
                 output.write(_sniff.give_up(unrecognised, target))
             return _io.FAILED
 
@@ -71,7 +71,7 @@ def _translate(arguments: argparse.Namespace, input: _io.Input) -> int:
     untouched = source == target and not arguments.normalize
     if untouched and (arguments.model or arguments.no_usage):
         _io.say(f"{source} to {source} leaves the bytes as they are; --model and --no-usage need --normalize")
-    with _io.Output(arguments.output, input) as output:
+    with _io.Output(arguments.output, file) as output:
         for piece in pieces:
             output.write(stream.feed(piece))
             if stream.error is not None and not untouched:

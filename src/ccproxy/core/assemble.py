@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..wire.json import join
+from ccproxy.wire.json import join
+
 from .events import (
     Citation,
     Delta,

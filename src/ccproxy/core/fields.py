@@ -51,7 +51,7 @@ class Fields:
     def number(self, key: str) -> int | None:
         """A whole number that carries no content: anything else counts as absent."""
         value = self.raw.get(key)
-        return int(value) if type(value) is int or type(value) is float and value.is_integer() else None
+        return int(value) if type(value) is int or (type(value) is float and value.is_integer()) else None
 
     def fields(self, key: str) -> "Fields":
         value = self.raw.get(key)
@@ -71,7 +71,7 @@ class Fields:
         if value is None:
             return []
         if type(value) is list:
-            return cast("list[Any]", value)
+            return value
         raise self.wrong(key, "an array")
 
     def each(self, key: str) -> "Iterator[Fields]":

@@ -30,19 +30,21 @@ IDLE: Final[Row] = {}
 OPEN: Final[Row] = {}
 CLOSED: Final[Row] = {}
 IDLE.update({StreamStart: OPEN, StreamError: CLOSED})
-OPEN.update({
-    PartStart: OPEN,
-    Delta: OPEN,
-    Signature: OPEN,
-    Citation: OPEN,
-    PartEnd: OPEN,
-    UsageUpdate: OPEN,
-    Finish: OPEN,
-    Ping: OPEN,
-    Opaque: OPEN,
-    StreamError: CLOSED,
-    StreamEnd: CLOSED,
-})
+OPEN.update(
+    {
+        PartStart: OPEN,
+        Delta: OPEN,
+        Signature: OPEN,
+        Citation: OPEN,
+        PartEnd: OPEN,
+        UsageUpdate: OPEN,
+        Finish: OPEN,
+        Ping: OPEN,
+        Opaque: OPEN,
+        StreamError: CLOSED,
+        StreamEnd: CLOSED,
+    }
+)
 
 # A part
 LIVE: Final[Row] = {}

@@ -16,7 +16,7 @@ def digest(*words: object) -> str:
 
 
 def call_id(seed: str, part: int) -> str:
-    """The id of a call that came without one. A constant seed would repeat ids across turns, which Anthropic refuses."""
+    """The id of a call that came without one. With a constant seed ids would repeat in later turns."""
     return "call_" + digest(seed, part)
 
 

@@ -11,9 +11,22 @@ from typing import Any, ClassVar, Final, cast
 
 import msgspec
 
-from ..wire.json import JSONError, loads
-from ..wire.sse import BOM, Run, end_of_frame, offsets, parse
-from .events import Delta, Event, Meta, Opaque, PartEnd, PartStart, Ping, StreamEnd, StreamError, StreamStart, UsageUpdate
+from ccproxy.wire.json import JSONError, loads
+from ccproxy.wire.sse import BOM, Run, end_of_frame, offsets, parse
+
+from .events import (
+    Delta,
+    Event,
+    Meta,
+    Opaque,
+    PartEnd,
+    PartStart,
+    Ping,
+    StreamEnd,
+    StreamError,
+    StreamStart,
+    UsageUpdate,
+)
 from .fields import FieldError, Fields
 from .parts import digest
 from .spi import Context, Quirk

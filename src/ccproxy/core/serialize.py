@@ -7,7 +7,8 @@ What waits is limited; over the limit is an error.
 
 from collections.abc import Callable
 
-from ..wire.json import ObjectScanner
+from ccproxy.wire.json import ObjectScanner
+
 from .events import Citation, Delta, Event, Finish, Opaque, PartEnd, PartStart, Signature, StreamError
 from .losses import Losses
 from .vocab import ErrorKind
@@ -57,9 +58,7 @@ class Serializer:
             self._start(event, out)
         elif type(event) is PartEnd:
             self._end(event, out)
-        elif type(event) is Signature or type(event) is Citation:
-            self._attach(event.part, event, out)
-        elif type(event) is Opaque and event.part is not None:
+        elif type(event) is Signature or type(event) is Citation or type(event) is Opaque:
             self._attach(event.part, event, out)
         elif type(event) is not Finish or event.choice == 0:
             out.append(event)
@@ -101,8 +100,8 @@ class Serializer:
         elif event.part not in self._dropped:
             raise _Refused("protocol", f"more arguments for the call of part {event.part}, which was complete")
 
-    def _attach(self, part: int, event: Event, out: list[Event]) -> None:
-        if part in self._waiting:
+    def _attach(self, part: int | None, event: Event, out: list[Event]) -> None:
+        if part is not None and part in self._waiting:
             self._waiting[part].append(event)
         elif part not in self._dropped:
             out.append(event)

@@ -7,7 +7,7 @@ names the scheme and the model, so that nothing is ever handed to a provider or 
 from base64 import b64decode, b64encode
 from typing import Any, NamedTuple
 
-from ..wire.json import JSONError, dumps, loads
+from ccproxy.wire.json import JSONError, dumps, loads
 
 _MAGIC = b"ccproxy:1"  # nine bytes, so that its twelve base64 characters stand for themselves
 PREFIX = b64encode(_MAGIC).decode("ascii")

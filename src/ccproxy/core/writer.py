@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from ..wire.json import CountedEnvelope, Counter, Envelope, dumps
-from ..wire.sse import encode
+from ccproxy.wire.json import CountedEnvelope, Counter, Envelope, dumps
+from ccproxy.wire.sse import encode
+
 from .assemble import Message, Part
 from .events import (
     Citation,

@@ -20,12 +20,12 @@ def get(name: str) -> Dialect:
     """The dialect of that name. Raises `MisuseError` with the known names."""
     module = f"{__name__}.{name.replace('-', '_')}"
     if name.replace("-", "").isalnum() and find_spec(module) is not None:
-        dialect: Dialect = import_module(module).DIALECT
-        return dialect
+        built_in: Dialect = import_module(module).DIALECT
+        return built_in
     from importlib.metadata import entry_points  # slow to import, and only asked for names not found here
 
     for entry_point in entry_points(group="ccproxy.dialects"):
         if entry_point.name == name:
-            dialect = entry_point.load()
-            return dialect
+            found: Dialect = entry_point.load()
+            return found
     raise MisuseError(f"unknown dialect {name!r}; known are {', '.join(names())}")

@@ -7,7 +7,9 @@ from ccproxy.shells.sync import with_clock
 from ccproxy.translator import Options, Translator
 
 
-def atranslate(chunks: AsyncIterable[bytes], source: str, target: str, **options: Unpack[Options]) -> AsyncIterator[bytes]:
+def atranslate(
+    chunks: AsyncIterable[bytes], source: str, target: str, **options: Unpack[Options]
+) -> AsyncIterator[bytes]:
     """`translate` for an asynchronous iterable."""
     return _run(Translator(source, target, **with_clock(options)), chunks)
 

@@ -8,7 +8,7 @@ from ccproxy.core.errors import StreamFailed
 from ccproxy.translator import Options, Translator
 
 
-def translate(chunks: Iterable[bytes], source: str, target: str, **options: Unpack[Options]) -> Iterator[bytes]:
+def translate(chunks: bytes | Iterable[bytes], source: str, target: str, **options: Unpack[Options]) -> Iterator[bytes]:
     """Translate a stream while it arrives: what a chunk causes is given before the next one is asked for.
 
     `chunks` is the body as it was read, cut anywhere (or all of it as one bytes object). The options are those of
@@ -18,8 +18,8 @@ def translate(chunks: Iterable[bytes], source: str, target: str, **options: Unpa
     return _run(Translator(source, target, **with_clock(options)), chunks)
 
 
-def _run(translator: Translator, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    for chunk in (chunks,) if isinstance(chunks, bytes | bytearray | memoryview) else chunks:
+def _run(translator: Translator, chunks: bytes | Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in (chunks,) if isinstance(chunks, bytes) else chunks:
         out = translator.feed(chunk)
         if out:
             yield out
@@ -36,7 +36,7 @@ def collect(
     Raises `StreamFailed` (with the message so far as `partial`) where the stream fails or was cut.
     """
     translator = Translator(source, source, **with_clock(options))
-    for _ in _run(translator, data if not isinstance(data, bytes) else (data,)):
+    for _ in _run(translator, data):
         pass
     if translator.error is not None:
         raise StreamFailed(translator.error.event, translator.message)

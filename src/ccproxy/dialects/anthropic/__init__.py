@@ -10,11 +10,18 @@ from .response import body
 from .writer import Writer
 
 _EVENTS = frozenset(
-    {"message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"}
+    {
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    }
 )
 
 
-def _sniff(event: str, payload: Mapping[str, Any]) -> bool:
+def sniff(event: str, payload: Mapping[str, Any]) -> bool:
     return payload.get("type") in _EVENTS or event in _EVENTS or (payload.get("type") == "error" and "error" in payload)
 
 
@@ -25,5 +32,5 @@ DIALECT = Dialect(
     reader=Reader,
     writer=Writer,
     body=body,
-    sniff=_sniff,
+    sniff=sniff,
 )

@@ -35,7 +35,9 @@ def envelope(start: StreamStart, context: Context) -> dict[str, Any]:
 
 def places(start: PartStart) -> bool:
     """Whether a part has a place here; one that only another dialect understands has none."""
-    return start.kind in ("text", "reasoning", "redacted", "tool", "custom_tool", "refusal") or "anthropic" in start.meta
+    return (
+        start.kind in ("text", "reasoning", "redacted", "tool", "custom_tool", "refusal") or "anthropic" in start.meta
+    )
 
 
 def block(part: Part) -> dict[str, Any]:

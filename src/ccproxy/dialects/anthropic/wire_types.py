@@ -28,4 +28,3 @@ DELTA_TYPES: dict[str, type[TextDelta | ThinkingDelta | InputJSONDelta]] = {
     "server_tool": InputJSONDelta,
 }
 """By kind of part: what extends it."""
-

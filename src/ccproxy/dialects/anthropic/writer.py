@@ -143,9 +143,7 @@ class Writer(BaseWriter):
             finish = Finish(0, FinishReason("unknown"))
         delta = response.finish(finish, self._refused, self.losses)
         top: dict[str, Any] = finish.meta.get(self.dialect, {}).get("top", {})
-        self.frame(
-            {"type": "message_delta", "delta": delta, "usage": usage.write(self._usage), **top}, "message_delta"
-        )
+        self.frame({"type": "message_delta", "delta": delta, "usage": usage.write(self._usage), **top}, "message_delta")
         self.frame({"type": "message_stop"}, "message_stop")
 
     def on_error(self, event: StreamError) -> None:

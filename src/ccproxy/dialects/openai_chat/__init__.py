@@ -11,7 +11,7 @@ from .response import body
 from .writer import Writer
 
 
-def _sniff(event: str, payload: Mapping[str, Any]) -> bool:
+def sniff(_event: str, payload: Mapping[str, Any]) -> bool:
     return payload.get("object") == "chat.completion.chunk" or isinstance(payload.get("choices"), list)
 
 
@@ -23,5 +23,5 @@ DIALECT = Dialect(
     writer=Writer,
     quirks=QUIRKS,
     body=body,
-    sniff=_sniff,
+    sniff=sniff,
 )

@@ -19,9 +19,14 @@ def read(payload: Mapping[str, Any]) -> StreamError:
     message = error.word("message") or fields.word("error") or "the provider reported an error without a message"
     status = error.number("code") or error.number("status_code")
     code = error.word("code") or (str(status) if status is not None else None)
-    kind: ErrorKind | None = ERROR_READ.get(error.word("code")) or ERROR_OF_STATUS.get(status or 0)
-    kind = kind or ERROR_READ.get(error.word("type")) or ERROR_OF_STATUS.get(int(code) if (code or "").isdecimal() else 0)
-    return StreamError(kind or "internal", message, code, raw={"openai-chat": payload})
+    if status is None and error.word("code").isdecimal():
+        status = int(error.word("code"))
+    kind: ErrorKind = (
+        ERROR_READ.get(error.word("code"))
+        or ERROR_OF_STATUS.get(status or 0)
+        or ERROR_READ.get(error.word("type"), "internal")
+    )
+    return StreamError(kind, message, code, raw={"openai-chat": payload})
 
 
 def write(error: StreamError) -> dict[str, Any]:

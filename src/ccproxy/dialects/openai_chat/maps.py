@@ -103,21 +103,23 @@ FORMAT_WRITE: Final[Mapping[str, str]] = {
 REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
 """The names vendors give to reasoning text; the first that is not empty counts, since some send two."""
 
-DELTA_FIELDS: Final = frozenset({
-    "role",
-    "content",
-    "refusal",
-    "tool_calls",
-    "function_call",
-    "reasoning_details",
-    "reasoning_opaque",
-    "thinking_blocks",
-    "extra_content",
-    "annotations",
-    "audio",
-    "images",
-    "obfuscation",
-    "provider_specific_fields",
-    *REASONING_FIELDS,
-})
+DELTA_FIELDS: Final = frozenset(
+    {
+        "role",
+        "content",
+        "refusal",
+        "tool_calls",
+        "function_call",
+        "reasoning_details",
+        "reasoning_opaque",
+        "thinking_blocks",
+        "extra_content",
+        "annotations",
+        "audio",
+        "images",
+        "obfuscation",
+        "provider_specific_fields",
+        *REASONING_FIELDS,
+    }
+)
 """Fields of a delta that are read or are known to repeat what is; what else has content is opaque."""

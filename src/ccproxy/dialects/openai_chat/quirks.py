@@ -60,9 +60,9 @@ class ThinkTags:
 
 
 class ParallelWrapper:
-    """A call named `parallel` (or `multi_tool_use.parallel`) that wraps several is taken apart (Azure, vercel/ai#19098).
+    """A call named `parallel` (or `multi_tool_use.parallel`) that wraps several is taken apart.
 
-    The wrapper's arguments are held until the choice finishes.
+    Azure sends them: https://github.com/vercel/ai/pull/19098. Its arguments are held until the choice finishes.
     """
 
     _NAMES: Final = ("parallel", "multi_tool_use.parallel")
@@ -99,7 +99,7 @@ class ParallelWrapper:
 
     def _release(self, key: tuple[int, int]) -> list[dict[str, Any]]:
         text = self._held.pop(key)
-        number, index = key
+        _, index = key
         try:
             uses = loads(text.encode("utf-8", "surrogatepass"))["tool_uses"]
             calls = [(use["recipient_name"].removeprefix("functions."), use.get("parameters") or {}) for use in uses]

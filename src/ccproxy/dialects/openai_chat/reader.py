@@ -19,6 +19,7 @@ from .quirks import QUIRKS
 from .wire_types import Chunk
 
 _ECHOED: Final = ("service_tier", "system_fingerprint")
+_PIECEWISE: Final = ("data", "transcript")  # fields of audio that come in pieces
 
 
 class _Choice:
@@ -38,7 +39,7 @@ class _Choice:
         """The last text part, for citations that come late."""
         self.signed: int | None = None
         """The last reasoning part, for signatures that come late."""
-        self.audio: dict[str, Any] = {}
+        self.audio: dict[str, list[Any]] = {}
 
 
 class Reader(BaseReader):
@@ -65,10 +66,10 @@ class Reader(BaseReader):
         thought = delta.reasoning_content or delta.reasoning or delta.reasoning_text
         if delta.content:
             self.part = self._text.get(choice.index, -1)
-            text = delta.content if thought is None and calls is None else ""
+            text = delta.content if not thought and calls is None else ""
         elif calls is None:
             self.part = self._reasoning.get(choice.index, -1)
-            text = thought
+            text = thought or ""
         else:
             self.part = self._calls.get((choice.index, calls[0].index), -1)
             text = calls[0].function.arguments if not thought else ""
@@ -100,7 +101,7 @@ class Reader(BaseReader):
             self.usage(counted)
         failed = failed or frame.noise("x_groq").raw.get("error")
         if failed:
-            self.report(frame.raw if frame.raw.get("error") or event == "error" else {"error": failed} | frame.raw)
+            self.report(frame.raw if frame.raw.get("error") or event == "error" else {**frame.raw, "error": failed})
 
     def _start(self, frame: Fields) -> None:
         if not self.started:
@@ -119,7 +120,9 @@ class Reader(BaseReader):
             return
         failed = next((c.finish for c in choices if c.finish is not None and c.finish.unified == "error"), None)
         if failed is not None:
-            self.report({"error": {"message": f"the model stopped with finish_reason {failed.raw!r}", "code": failed.raw}})
+            self.report(
+                {"error": {"message": f"the model stopped with finish_reason {failed.raw!r}", "code": failed.raw}}
+            )
             return
         for choice in choices:
             self._end_parts(choice)
@@ -149,7 +152,7 @@ class Reader(BaseReader):
         function = delta.fields("function_call")
         if function.raw:
             self._fragment(choice, wire_index, Fields({"index": 0, "function": function.raw}))
-        self._rest(choice, wire_index, delta)
+        self._rest(choice, delta)
         self._finish(choice, source)
 
     def _say(
@@ -264,8 +267,7 @@ class Reader(BaseReader):
             arguments = ""
         elif not isinstance(arguments, str):
             raise function.wrong("arguments", "a string")
-        id = fragment.word("id")
-        id = "" if id == "null" else id  # Mistral
+        id = fragment.word("id").removeprefix("null")  # Mistral
         index = fragment.integer("index")
         calls = choice.calls.setdefault(wire_index, Calls())
         call = calls.resolve(index, id, function.text("name"), arguments)
@@ -291,7 +293,7 @@ class Reader(BaseReader):
                 self.delta(call.part, waiting)
             call.arguments.clear()
 
-    def _rest(self, choice: _Choice, wire_index: int, delta: Fields) -> None:
+    def _rest(self, choice: _Choice, delta: Fields) -> None:
         for annotation in delta.each("annotations"):
             self._cite(choice, annotation)
         google = delta.noise("extra_content").noise("google").word("thought_signature")
@@ -301,9 +303,10 @@ class Reader(BaseReader):
             self._end_live(choice)
             self.close_part(self.open("image", choice=choice.number, meta={self.dialect: {"image": image.raw}}))
         for key, value in delta.fields("audio").raw.items():
-            known = choice.audio.get(key)
-            grows = key in ("data", "transcript") and isinstance(known, str) and isinstance(value, str)
-            choice.audio[key] = known + value if grows else value
+            if isinstance(value, str):
+                choice.audio.setdefault(key, []).append(value)
+            elif value is not None:
+                choice.audio[key] = [value]
         unknown = {k: v for k, v in delta.raw.items() if k not in DELTA_FIELDS and _has_content(v)}
         if unknown:
             self.opaque(unknown)
@@ -369,8 +372,10 @@ class Reader(BaseReader):
         for key in [key for key in self._calls if self._of(key[0]) is choice]:
             del self._calls[key]
         if choice.audio:
-            meta = {self.dialect: {"audio": choice.audio}}
-            self.close_part(self.open("audio", choice=choice.number, meta=meta))
+            audio = {
+                key: pieces[-1] if key not in _PIECEWISE else "".join(pieces) for key, pieces in choice.audio.items()
+            }
+            self.close_part(self.open("audio", choice=choice.number, meta={self.dialect: {"audio": audio}}))
             choice.audio = {}
         choice.calls = {}
 

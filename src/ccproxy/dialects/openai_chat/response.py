@@ -1,7 +1,7 @@
 """The messages and the response body of Chat Completions, and the pieces that its chunks share with them."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ccproxy.core.assemble import Message, Part
 from ccproxy.core.events import Citation, Finish, PartStart, Signature, StreamStart
@@ -108,7 +108,7 @@ def report(part: Part | PartStart, losses: Losses) -> None:
 class Order:
     """A message has one text, one reasoning and then its calls: what comes in another order loses it."""
 
-    _RANK = {"reasoning": 0, "redacted": 0, "text": 1, "refusal": 1, "tool": 2, "custom_tool": 2}
+    _RANK: Final = {"reasoning": 0, "redacted": 0, "text": 1, "refusal": 1, "tool": 2, "custom_tool": 2}
 
     def __init__(self, losses: Losses) -> None:
         self._losses = losses
@@ -191,10 +191,8 @@ def _message(parts: list[Part], whole: Message, context: Context, losses: Losses
             losses.add("signature", part.start.part, f"{part.signature.scheme} signature on {kind}")
     texts = [part.start.part for part in parts if part.start.kind in TEXT_FIELDS]
     cited = annotations([c for part in parts for c in part.citations], texts, whole.parts.__getitem__, losses)
-    for field, value in (("tool_calls", calls), ("reasoning_details", details), ("annotations", cited)):
-        if value:
-            out[field] = value
-    return out
+    lists = {"tool_calls": calls, "reasoning_details": details, "annotations": cited}
+    return out | {field: entries for field, entries in lists.items() if entries}
 
 
 def _reason(out: dict[str, Any], part: Part, joint: str, context: Context, losses: Losses) -> None:

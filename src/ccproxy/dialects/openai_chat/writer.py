@@ -141,9 +141,7 @@ class Writer(BaseWriter):
             self._chunk(start.choice, {"tool_calls": [{"index": index, "extra_content": extra}]})
         elif start.kind in ("reasoning", "redacted") and self.context.reasoning_details:
             choice = self._choices[start.choice]
-            self._chunk(
-                start.choice, {"reasoning_details": [response.reasoning_detail(start, event, choice.details)]}
-            )
+            self._chunk(start.choice, {"reasoning_details": [response.reasoning_detail(start, event, choice.details)]})
             choice.details += 1
         else:
             self.losses.add("signature", event.part, f"{event.scheme} signature on {start.kind}")

@@ -10,7 +10,7 @@ from .response import body
 from .writer import Writer
 
 
-def _sniff(event: str, payload: Mapping[str, Any]) -> bool:
+def sniff(event: str, payload: Mapping[str, Any]) -> bool:
     name = payload.get("type", event)
     return isinstance(name, str) and name.startswith("response.")
 
@@ -22,5 +22,5 @@ DIALECT = Dialect(
     reader=Reader,
     writer=Writer,
     body=body,
-    sniff=_sniff,
+    sniff=sniff,
 )

@@ -106,7 +106,7 @@ class TextEvents(NamedTuple):
     """Event names are the stem and `.delta` or `.done`."""
     field: str
     """Where `.done`, the part or the item has the whole text."""
-    index: str = ""
+    place: str = ""
     """Which of the item's parts it is; "" if the item is one part."""
     item: str = ""
     """The type of such an item."""

@@ -6,7 +6,7 @@ A part ends when its item goes on to the next one or is done, so that what the e
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, get_args
 
 from ccproxy.core.events import Citation, Finish, Signature, StreamError
 from ccproxy.core.fields import Fields
@@ -14,7 +14,7 @@ from ccproxy.core.parts import call_id
 from ccproxy.core.reader import BaseReader
 from ccproxy.core.signatures import unseal
 from ccproxy.core.spi import Context
-from ccproxy.core.vocab import FinishKind, FinishReason
+from ccproxy.core.vocab import FinishKind, FinishReason, PartKind
 from ccproxy.wire.json import dumps
 
 from . import errors, usage
@@ -22,9 +22,7 @@ from .maps import INCOMPLETE_READ, ITEM_EVENTS, ITEM_KIND, PART_EVENTS, TEXT_EVE
 from .response import SCHEME
 from .wire_types import DeltaFrame
 
-_TYPES: Final[dict[str, type]] = {
-    kind.__struct_config__.tag: kind for kind in cast("tuple[Any, ...]", DeltaFrame.__args__)
-}
+_TYPES: Final[dict[str, type]] = {str(kind.__struct_config__.tag): kind for kind in get_args(DeltaFrame)}
 
 
 class _Item:
@@ -156,7 +154,9 @@ class Reader(BaseReader):
             id = raw.word("call_id") or raw.word("id") or call_id(self.seed, self.next_part)
             part = self.open(kind, id=id, name=raw.text("name"), group=item.index, meta=meta)
         else:
-            part = self.open(kind, id=raw.word("call_id") or raw.word("id"), name=item.type, group=item.index, meta=meta)
+            part = self.open(
+                kind, id=raw.word("call_id") or raw.word("id"), name=item.type, group=item.index, meta=meta
+            )
         item.parts[key] = part
         item.live = key
 
@@ -216,7 +216,7 @@ class Reader(BaseReader):
         if not encrypted and item.parts:
             return
         if item.live is None:
-            kind = "redacted" if encrypted else "reasoning"
+            kind: PartKind = "redacted" if encrypted else "reasoning"
             item.live = ("", 0)
             meta = {self.dialect: {"item": dict(item.raw.raw)}}
             item.parts[item.live] = self.open(kind, channel="summary", group=item.index, meta=meta)
@@ -268,7 +268,7 @@ class Reader(BaseReader):
 
     def _end_live(self, item: _Item, meta: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         if item.live is not None:
-            stem, sub = item.live
+            _, sub = item.live
             for slots in self._slots.values():
                 slots.pop((item.index, sub), None)
             self.close_part(item.parts[item.live], meta)
@@ -303,7 +303,7 @@ class Reader(BaseReader):
             text = frame.text("delta")
             if text:
                 item = self._item(frame)
-                sub = (frame.integer(events.index) or 0) if events.index else 0
+                sub = (frame.integer(events.place) or 0) if events.place else 0
                 part = self._say(item, events, sub, text, frame.list("logprobs") or None)
                 if part is not None:
                     self._slots[kind][item.index, sub] = part
@@ -314,7 +314,7 @@ class Reader(BaseReader):
         def handle(frame: Fields) -> None:
             text = _as_text(frame.raw.get(events.field))
             if text:
-                sub = (frame.integer(events.index) or 0) if events.index else 0
+                sub = (frame.integer(events.place) or 0) if events.place else 0
                 self._speak(self._item(frame), events, sub, text)
 
         return handle
@@ -359,16 +359,16 @@ class Reader(BaseReader):
         if name == "failed" or status == "failed":
             self.report(response.raw if response.raw.get("error") else {"error": {"message": "the response failed"}})
             return
-        raw = response.noise("incomplete_details").word("reason") or None
+        reason = response.noise("incomplete_details").word("reason")
         unified: FinishKind
         if name == "incomplete" or status == "incomplete":
-            unified = INCOMPLETE_READ.get(raw or "", "unknown")
+            unified = INCOMPLETE_READ.get(reason, "unknown")
         elif name == "cancelled" or status == "cancelled":
             unified = "cancelled"
         else:
             unified = "tool" if self._called else "end"
         own = {"response": dict(response.raw)}
-        self.events.append(Finish(0, FinishReason(unified, raw or status), meta={self.dialect: own}))
+        self.events.append(Finish(0, FinishReason(unified, reason or status), meta={self.dialect: own}))
         self.end()
 
 

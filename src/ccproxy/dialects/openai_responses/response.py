@@ -25,10 +25,13 @@ _ITEM: Final = {
     "custom_tool": "custom_tool_call",
 }
 _ID_PREFIX: Final = {"message": "msg_", "reasoning": "rs_", "function_call": "fc_", "custom_tool_call": "ctc_"}
-_BUILT: Final = frozenset({"id", "type", "status", "role", "content", "summary", "encrypted_content", "arguments", "input"})
+_BUILT: Final = frozenset(
+    {"id", "type", "status", "role", "content", "summary", "encrypted_content", "arguments", "input"}
+)
 """Fields of an item that are built from its parts; the others are its own dialect's extras."""
 
-PartOf = Callable[[int], Part]
+Annotations = Callable[[Part], list[dict[str, Any]]]
+"""The annotations of a text part."""
 
 
 def envelope(start: StreamStart, context: Context) -> dict[str, Any]:
@@ -107,7 +110,7 @@ def skeleton(start: PartStart, id: str) -> dict[str, Any]:
     return out | {key: value for key, value in own.items() if key not in _BUILT and key not in out}
 
 
-def item(parts: Sequence[Part], id: str, status: str, context: Context, cited: "Cited") -> dict[str, Any]:
+def item(parts: Sequence[Part], id: str, status: str, context: Context, cited: Annotations) -> dict[str, Any]:
     """An item as output_item.done has it."""
     start, end = parts[0].start, parts[-1].end
     out = skeleton(start, id)
@@ -142,7 +145,7 @@ def is_summary(start: PartStart, context: Context) -> bool:
     return start.channel == "summary" or (_DIALECT not in start.meta and context.reasoning_item == "summary")
 
 
-def content(part: Part, context: Context, cited: "Cited") -> dict[str, Any]:
+def content(part: Part, context: Context, cited: Annotations) -> dict[str, Any]:
     """A content part."""
     start = part.start
     if start.kind == "refusal":
@@ -152,6 +155,11 @@ def content(part: Part, context: Context, cited: "Cited") -> dict[str, Any]:
     if start.kind == "opaque":
         return dict(start.meta[_DIALECT]["part"])
     return {"type": "output_text", "text": part.text, "annotations": cited(part), "logprobs": part.logprobs}
+
+
+def no_citations(_: Part) -> list[dict[str, Any]]:
+    """The annotations of a part that has said nothing yet."""
+    return []
 
 
 class Cited:
@@ -187,7 +195,6 @@ class Cited:
             "url": citation.url,
             "title": citation.title or "",
         }
-
 
 
 def terminal(event: Finish, losses: Losses) -> tuple[str, str | None]:

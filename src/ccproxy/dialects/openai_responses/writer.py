@@ -107,22 +107,22 @@ class Writer(BaseWriter):
 
     def _begin_content(self, item: _Item, start: PartStart) -> None:
         """A part of a message or of reasoning, which is announced."""
-        shape = response.content(Part(start), self.context, lambda _: [])
+        shape = response.content(Part(start), self.context, response.no_citations)
         events = PART_EVENTS[shape["type"]]
-        siblings = [p for p in item.parts if p is not start and self._index_field(p) == events.index]
-        address = {"item_id": item.id, "output_index": item.index, events.index: len(siblings)}
+        siblings = [p for p in item.parts if p is not start and self._place(p) == events.place]
+        address = {"item_id": item.id, "output_index": item.index, events.place: len(siblings)}
         item.open = (events, address)
         self._event(self._part_event(events, "added"), **address, part=shape)
         self._stream(start, events, address)
 
-    def _index_field(self, start: PartStart) -> str:
+    def _place(self, start: PartStart) -> str:
         if start.kind == "reasoning" and response.is_summary(start, self.context):
             return "summary_index"
         return "content_index"
 
     @staticmethod
     def _part_event(events: TextEvents, state: str) -> str:
-        summary = events.index == "summary_index"
+        summary = events.place == "summary_index"
         return f"response.{'reasoning_summary_part' if summary else 'content_part'}.{state}"
 
     def _stream(self, start: PartStart, events: TextEvents, address: dict[str, Any]) -> None:
@@ -134,11 +134,11 @@ class Writer(BaseWriter):
 
     def on_delta(self, event: Delta) -> None:
         pending = self._pending
+        item = self._item
         if pending is not None and pending.part == event.part:
             item = self._begin(pending)
             if pending.kind == "reasoning":
                 self._begin_content(item, pending)
-        item = self._item
         if item is None or item.open is None or not item.parts or item.parts[-1].part != event.part:
             return
         if event.logprobs is None:
@@ -204,8 +204,8 @@ class Writer(BaseWriter):
         if item is None:
             return
         self._end_part()
-        self._item = None
         done = self._done(item, status)
+        self._item = None
         self._output.append(done)
         self._event("response.output_item.done", output_index=item.index, item=done)
 
