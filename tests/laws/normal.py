@@ -17,7 +17,8 @@ from ccproxy.core.vocab import FinishKind, LossKind, PartKind, Usage
 
 from .frames import joined
 
-TEXTS: Final = frozenset({"text", "reasoning", "refusal"})  # kinds that are nothing without text, and that merge
+TEXTS: Final = frozenset({"text", "reasoning", "refusal"})  # kinds of which neighbours are one
+NOTHING_WITHOUT: Final = TEXTS | {"redacted"}
 JSON_TEXT: Final = frozenset({"tool", "server_tool"})
 
 NEAREST: Final[Mapping[str, frozenset[str]]] = {
@@ -212,10 +213,10 @@ def _said(part: Part) -> Said:
 
 
 def merged(parts: Iterable[Said]) -> Iterator[Said]:
-    """Empty texts dropped, neighbours of one choice and kind made one."""
+    """What says nothing dropped, neighbours of one choice and kind made one."""
     last: Said | None = None
     for said in parts:
-        if said.kind in TEXTS and not said.text and not said.signatures:
+        if said.kind in NOTHING_WITHOUT and not said.text and not said.signatures:
             continue
         if last is not None and last.kind in TEXTS and (last.choice, last.kind) == (said.choice, said.kind):
             last = replace(last, text=joined(last.text + said.text), signatures=last.signatures + said.signatures)

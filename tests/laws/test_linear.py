@@ -83,12 +83,12 @@ def carriage_returns(dialect: str, count: int) -> Iterator[bytes]:
 
 
 STREAMS: dict[Pieces, int] = {
-    text_deltas: 12_000,
-    call_deltas: 12_000,
-    many_parts: 1_000,
+    text_deltas: 3_000,
+    call_deltas: 3_000,
+    many_parts: 600,
     many_data_lines: 20_000,
-    long_line: 60_000,
-    carriage_returns: 6_000,
+    long_line: 20_000,
+    carriage_returns: 3_000,
 }
 
 

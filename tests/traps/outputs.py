@@ -218,6 +218,7 @@ def _read_chat(reading: Reading) -> None:
         if "error" in data:
             assert position == last and set(data["error"]) >= {"message", "type", "code"}
             reading.error = data["error"]
+            assert reading.error["code"] is None or isinstance(reading.error["code"], str)
             continue
         assert data["object"] == "chat.completion.chunk"
         assert (head := head or (data["id"], data["created"], data["model"])) == (

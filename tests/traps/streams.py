@@ -199,8 +199,8 @@ def response(
     **more: Any,
 ) -> bytes:
     """A whole response around the events of its items. `more` are fields of the terminal event's response."""
-    done = {e["output_index"]: e["item"] for e in events if e["type"] == "response.output_item.done"}
-    terminal = _response(end, output=list(done.values()) if output is None else output, usage=usage, **more)
+    items = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    terminal = _response(end, output=items if output is None else output, usage=usage, **more)
     return responses(*opening(), *events, {"type": f"response.{end}", "response": terminal})
 
 
@@ -280,7 +280,7 @@ def reasoning_item(index: int, *summaries: Iterable[str], encrypted: str | None 
 
 def call_item(index: int, call_id: str, name: str, *pieces: str, status: str = "completed") -> list[Json]:
     """A function_call item."""
-    own = f"fc_{index}"
+    own = f"fc_{call_id}"
     arguments = "".join(pieces)
     item = {"id": own, "type": "function_call", "call_id": call_id, "name": name}
     return [
@@ -293,7 +293,7 @@ def call_item(index: int, call_id: str, name: str, *pieces: str, status: str = "
 
 def custom_item(index: int, call_id: str, name: str, *pieces: str) -> list[Json]:
     """A custom_tool_call item."""
-    own = f"ctc_{index}"
+    own = f"ctc_{call_id}"
     whole = "".join(pieces)
     item = {"id": own, "type": "custom_tool_call", "call_id": call_id, "name": name}
     return [

@@ -1,5 +1,7 @@
 """Section C: thinking, signatures, reasoning."""
 
+from itertools import pairwise
+
 import pytest
 
 from ccproxy import collect
@@ -37,7 +39,7 @@ SIGNATURE = "c2lnbmF0dXJl+/=="
 def relay(data: bytes, *dialects: str) -> Output:
     """Translate through several dialects in turn."""
     out = None
-    for source, target in zip(dialects, dialects[1:], strict=False):
+    for source, target in pairwise(dialects):
         out = run(source, target, data)
         data = out.raw
     assert out is not None

@@ -427,7 +427,7 @@ DONES = {
     "done missing": ("openai-responses", response(*(e for e in ITEM if "arguments.done" not in e["type"]))),
     "done twice": ("openai-responses", response(*ITEM[:-1], *ITEM[-2:])),
     "added twice": ("openai-responses", response(ITEM[0], *ITEM)),
-    "item done twice": ("openai-responses", response(*ITEM, ITEM[-1])),
+    "item done twice": ("openai-responses", response(*ITEM, ITEM[-1], output=[ITEM[-1]["item"]])),
     "done alone": ("openai-responses", response(*(e for e in ITEM if not e["type"].endswith("delta")))),
     "item done alone": ("openai-responses", response(ITEM[0], ITEM[-1])),
     "nothing done": ("openai-responses", response(*ITEM[:-2], output=[ITEM[-1]["item"]])),
@@ -634,7 +634,7 @@ def test_trap_24_odd_ids_and_names(source: str, target: str, id: str) -> None:
 @pytest.mark.parametrize("id", ODD, ids=ascii)
 def test_trap_24_odd_item_ids(target: str, id: str) -> None:
     items = [*message_item(0, "a", "b"), *call_item(1, "call_1", "f", '{"x":1}')]
-    renamed = json.loads(json.dumps(items).replace('"msg_0"', json.dumps(id)).replace('"fc_1"', json.dumps(id)))
+    renamed = json.loads(json.dumps(items).replace('"msg_0"', json.dumps(id)).replace('"fc_call_1"', json.dumps(id)))
     translator = Translator("openai-responses", target, normalize=True)
     out = translator.feed(response(*renamed)) + translator.close()
     assert translator.error is None

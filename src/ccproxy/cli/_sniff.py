@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from itertools import chain
+from time import time
 from typing import Final
 
 from ccproxy import dialects
@@ -11,6 +12,7 @@ from ccproxy.core.errors import StreamFailed
 from ccproxy.core.events import StreamError
 from ccproxy.core.losses import Losses
 from ccproxy.core.spi import Context, Limits
+from ccproxy.shells.sync import with_clock
 from ccproxy.translator import Translator
 from ccproxy.wire.json import JSONError, loads
 from ccproxy.wire.sse import BOM, SSEDecoder, parse
@@ -79,7 +81,7 @@ def give_up(input: Unrecognised, target: str | None = None) -> bytes:
     target = target or dialects.names()[0]
     readings: list[tuple[tuple[bool, bool, bool], bytes, StreamFailed]] = []
     for name in dialects.names():
-        reading = Translator(name, target, normalize=True)
+        reading = Translator(name, target, **with_clock({"normalize": True}))
         out = reading.feed(input.data) + reading.close()
         error = reading.error
         if error is not None:
@@ -92,5 +94,5 @@ def give_up(input: Unrecognised, target: str | None = None) -> bytes:
     unknown = StreamError("protocol", f"no dialect recognises this stream (known are {', '.join(dialects.names())})")
     _io.say(failure_line(StreamFailed(unknown)))
     _io.say("if you know its dialect, name it with --from")
-    writer = dialects.get(target).writer(Context(), Losses(), Assembler().part)
+    writer = dialects.get(target).writer(Context(created=int(time())), Losses(), Assembler().part)
     return writer.write([unknown])

@@ -162,7 +162,6 @@ class BaseReader:
         frame = parse(raw)
         if frame.stray or (frame.data is not None and self._is_complete(frame.data)):
             self._read_raw(raw)
-            self._begin(b"")
         if not self.finished:
             self._marks.append((len(self.events), self._frames))
             self.end_of_stream()
@@ -178,7 +177,7 @@ class BaseReader:
         frame += text
         starts = offsets(self._block)
         place = frame - self._block_frame
-        return frame, self._block_offset + (starts[place] if place < len(starts) else 0)
+        return frame, self._block_offset + (starts[place] if place < len(starts) else len(self._block))
 
     def _begin(self, block: bytes) -> None:
         self.events = []

@@ -43,6 +43,7 @@ class Reader(BaseReader):
         self._model = ""
         self._blocks: dict[int, _Block] = {}
         self._latest = -1
+        self._called = False
         self._slots: dict[type, dict[int, int]] = {kind: {} for kind in DELTA_TYPES.values()}
         self._usage: dict[str, Any] = {}
         self._stop: dict[str, Any] = {}
@@ -88,12 +89,15 @@ class Reader(BaseReader):
         for index in list(self._blocks):
             self._close(index)
         raw = str(self._stop["stop_reason"])
+        unified = FINISH_READ.get(raw, "unknown")
+        if self._called and unified in ("end", "unknown"):
+            unified = "tool"
         details = self._stop.get("stop_details")
         own: dict[str, Any] = {"stop_reason": raw, "delta": self._stop, "top": self._top}
         self.events.append(
             Finish(
                 0,
-                FinishReason(FINISH_READ.get(raw, "unknown"), raw),
+                FinishReason(unified, raw),
                 Fields(self._stop).word("stop_sequence") or None,
                 details if isinstance(details, dict) else None,
                 {self.dialect: own},
@@ -139,6 +143,7 @@ class Reader(BaseReader):
         if kind in ("text", "reasoning", "redacted"):
             opened.part = self.open(kind)
         elif kind == "tool":
+            self._called = True
             own = {key: value for key, value in block.raw.items() if key not in ("type", "id", "name", "input")}
             opened.part = self.open(
                 kind, id=block.word("id"), name=block.text("name"), meta={self.dialect: own} if own else {}

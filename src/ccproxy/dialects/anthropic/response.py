@@ -89,12 +89,15 @@ def lose(part: Part | PartStart, losses: Losses) -> None:
 def finish(event: Finish, refused: bool, losses: Losses) -> dict[str, Any]:
     """stop_reason and what belongs to it."""
     own = event.meta.get("anthropic", {})
-    reason = own.get("stop_reason") or FINISH_WRITE[event.reason.unified]
-    if refused and event.reason.unified == "end":
+    unified = event.reason.unified
+    reason = own.get("stop_reason", "")
+    if FINISH_READ.get(reason, "unknown") != unified or not reason:
+        reason = FINISH_WRITE[unified]
+    if refused and unified == "end":
         reason = "refusal"
-    elif FINISH_READ.get(reason, "unknown") != event.reason.unified:
-        losses.add("finish", None, event.reason.raw or event.reason.unified)
-    return {"stop_reason": reason, "stop_sequence": event.stop_sequence, **own.get("delta", {})}
+    elif FINISH_READ.get(reason, "unknown") != unified:
+        losses.add("finish", None, event.reason.raw or unified)
+    return {**own.get("delta", {}), "stop_reason": reason, "stop_sequence": event.stop_sequence}
 
 
 def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:

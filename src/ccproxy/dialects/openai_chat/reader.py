@@ -25,7 +25,7 @@ _PIECEWISE: Final = ("data", "transcript")  # fields of audio that come in piece
 class _Choice:
     """One choice: its open parts, its calls, why it finished."""
 
-    __slots__ = ("audio", "calls", "finish", "live", "number", "signed", "stop_sequence", "text")
+    __slots__ = ("audio", "calls", "finish", "live", "number", "plain", "signed", "stop_sequence", "text")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -39,6 +39,8 @@ class _Choice:
         """The last text part, for citations that come late."""
         self.signed: int | None = None
         """The last reasoning part, for signatures that come late."""
+        self.plain = False
+        """Whether a plain field has reasoning text, so that entries with signatures only repeat it."""
         self.audio: dict[str, list[Any]] = {}
 
 
@@ -83,8 +85,10 @@ class Reader(BaseReader):
     # The dict way
 
     def handle(self, event: str, frame: Fields) -> None:
-        failed = frame.raw.get("error") or event == "error" or frame.raw.get("object") == "error"
         choices = list(frame.each("choices"))
+        failed = frame.raw.get("error") or event == "error" or frame.raw.get("object") == "error"
+        if not failed and "choices" not in frame.raw and frame.word("message"):
+            failed = True  # the error object itself, without its envelope
         if not self.started and not failed and not choices and not frame.word("id"):
             return  # Azure's first chunk: content filter results and nothing else
         if not failed:
@@ -210,14 +214,14 @@ class Reader(BaseReader):
 
     def _reasoning_blocks(self, choice: _Choice, wire_index: int, delta: Fields) -> None:
         """Signatures, and the text where no plain field had it."""
-        spoken = any(delta.raw.get(name) for name in REASONING_FIELDS)
+        choice.plain = choice.plain or any(delta.raw.get(name) for name in REASONING_FIELDS)
         for detail in delta.each("reasoning_details"):  # OpenRouter
             kind = detail.word("type")
             scheme = FORMAT_READ.get(detail.word("format"), "")
             if kind == "reasoning.encrypted":
                 self._redacted(choice, scheme, detail.text("data"))
             elif kind in ("reasoning.text", "reasoning.summary"):
-                if not spoken:
+                if not choice.plain:
                     self._say(choice, wire_index, "reasoning", detail.text("text") or detail.text("summary"))
                 self._sign(choice, scheme, detail.text("signature"))
             else:
@@ -228,7 +232,7 @@ class Reader(BaseReader):
             if block.word("type") == "redacted_thinking":
                 self._redacted(choice, "anthropic", block.text("data"))
             else:
-                if not spoken:
+                if not choice.plain:
                     self._say(choice, wire_index, "reasoning", block.text("thinking"))
                 self._sign(choice, "anthropic", block.text("signature"))
         self._sign(choice, "copilot", delta.text("reasoning_opaque"))
@@ -258,7 +262,7 @@ class Reader(BaseReader):
             self.close_part(part)
 
     def _fragment(self, choice: _Choice, wire_index: int, fragment: Fields) -> None:
-        kind: PartKind = "custom_tool" if fragment.word("type") == "custom" else "tool"
+        kind: PartKind = "custom_tool" if fragment.word("type") == "custom" or "custom" in fragment.raw else "tool"
         function = fragment.fields("custom" if kind == "custom_tool" else "function")
         arguments = function.raw.get("input" if kind == "custom_tool" else "arguments")
         if isinstance(arguments, dict | list):

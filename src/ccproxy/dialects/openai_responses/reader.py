@@ -28,7 +28,7 @@ _TYPES: Final[dict[str, type]] = {str(kind.__struct_config__.tag): kind for kind
 class _Item:
     """One output item."""
 
-    __slots__ = ("annotations", "done", "index", "live", "parts", "raw", "spoken", "type")
+    __slots__ = ("annotations", "done", "held", "index", "live", "parts", "raw", "spoken", "type")
 
     def __init__(self, index: int, raw: Fields) -> None:
         self.index = index
@@ -43,6 +43,8 @@ class _Item:
         self.annotations: dict[int, int] = {}
         """How many annotations have come, by part."""
         self.done = False
+        self.held: list[str] = []
+        """Text of a call whose name is not known."""
 
 
 class Reader(BaseReader):
@@ -168,6 +170,9 @@ class Reader(BaseReader):
         if item is None or (item.done and item.type != raw.word("type")):
             item = self._enter(index, raw)
             self._open_item(item)
+        elif not item.type and not item.parts:  # deltas came, but it was never added
+            item.raw, item.type = raw, raw.word("type")
+            self._open_item(item)
         if not item.done:
             self._complete(item, raw)
 
@@ -183,7 +188,7 @@ class Reader(BaseReader):
             self._sign(item, raw.word("encrypted_content"))
         elif kind in ITEM_EVENTS:
             events = ITEM_EVENTS[kind]
-            self._speak(item, events, 0, _as_text(raw.raw.get(events.field)))
+            self._speak(item, events, 0, _as_text(raw.raw.get(events.field)) or "".join(item.held))
         self._end_live(item, {self.dialect: {"item": dict(raw.raw)}})
 
     def _fill(self, item: _Item, raw: Fields, field: str) -> None:
@@ -285,6 +290,9 @@ class Reader(BaseReader):
         key = (events.stem, sub)
         part = item.parts.get(key)
         if part is None:
+            if events.item and not item.type:
+                item.held.append(text)
+                return None
             if events.item:
                 self.fail("protocol", f"{events.stem} for output item {item.index}, which is no {events.item}")
                 return None
@@ -361,10 +369,10 @@ class Reader(BaseReader):
             return
         reason = response.noise("incomplete_details").word("reason")
         unified: FinishKind
-        if name == "incomplete" or status == "incomplete":
-            unified = INCOMPLETE_READ.get(reason, "unknown")
-        elif name == "cancelled" or status == "cancelled":
+        if name == "cancelled" or status == "cancelled":
             unified = "cancelled"
+        elif name == "incomplete" or status == "incomplete":
+            unified = INCOMPLETE_READ.get(reason, "unknown")
         else:
             unified = "tool" if self._called else "end"
         own = {"response": dict(response.raw)}
