@@ -43,7 +43,8 @@ def test_help_lists_the_exit_codes(command: str, capsys: Capture) -> None:
     assert codes == ["0", "1", "2", "3", "130", "141"]
 
 
-def test_help_lists_the_commands(capsys: Capture) -> None:
+def test_help_lists_the_commands(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     for command, purpose in COMMANDS.items():

@@ -15,7 +15,7 @@ from ccproxy.core.errors import StreamFailed
 from ccproxy.core.events import Event
 from ccproxy.dialects import names
 
-from .frames import boundaries
+from .frames import boundaries, frames
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Result:
 
     @property
     def told(self) -> tuple[object, ...]:
-        """All that must not depend on the cuts."""
-        return self.out, str(self.error), self.losses, self.message
+        """All that must not depend on the cuts. (Blank lines between frames passed on are no matter: DECISIONS 6.)"""
+        return tuple(frame.raw for frame in frames(self.out)), str(self.error), self.losses, self.message
 
 
 def targets() -> tuple[str, ...]:

@@ -66,7 +66,10 @@ texts = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
 )
 words = st.from_regex(r"[a-zA-Z0-9_-]{1,12}", fullmatch=True)
 counts = st.none() | st.integers(0, 10**9)
-usages = st.builds(Usage, input=counts, cache_read=counts, cache_write=counts, output=counts, reasoning=counts)
+_FIELDS = ("input", "cache_read", "cache_write", "output", "reasoning")
+usages = st.builds(Usage, **dict.fromkeys(_FIELDS, counts))
+full_usages = st.builds(Usage, **dict.fromkeys(_FIELDS, st.integers(0, 10**9)))
+"""What replaces an earlier usage says no less: a target may have told that one already."""
 FINISHES = ("end", "stop_sequence", "tool", "length", "context_full", "pause", "filtered", "unknown")
 
 
@@ -89,6 +92,9 @@ def event_streams(draw: st.DrawFn, most: int = 25) -> list[Event]:
         if type(event) is PartStart:
             kinds[event.part] = event.kind
             live.add(event.part)
+            if event.kind == "redacted":  # is nothing but its data
+                events.append(Signature(event.part, "anthropic", draw(words), "model"))
+                assert grammar.check(events[-1:]) == (1, "")
         elif type(event) is PartEnd:
             live.discard(event.part)
     if draw(st.integers(0, 9)) == 0:
@@ -101,7 +107,7 @@ def event_streams(draw: st.DrawFn, most: int = 25) -> list[Event]:
     elif reason == "tool":
         reason = "end"
     stop = draw(words) if reason == "stop_sequence" else None
-    events += [UsageUpdate(draw(usages)), Finish(0, FinishReason(reason), stop), StreamEnd()]  # type: ignore[arg-type]
+    events += [UsageUpdate(draw(full_usages)), Finish(0, FinishReason(reason), stop), StreamEnd()]  # type: ignore[arg-type]
     return events
 
 
@@ -114,7 +120,7 @@ def _draw_event(draw: st.DrawFn, cls: type[Event], kinds: dict[int, PartKind], l
     if cls is Ping:
         return Ping()
     if cls is UsageUpdate:
-        return UsageUpdate(draw(usages))
+        return UsageUpdate(draw(full_usages))
     if cls is Opaque:
         return Opaque("nobody", {"what": draw(words)})
     if not kinds:

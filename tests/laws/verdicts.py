@@ -11,6 +11,8 @@ from tests.oracles import Normal, Part
 
 from .frames import joined
 
+CIPHERTEXTS = frozenset({"encrypted_content"})
+"""Providers encrypt anew each time they repeat themselves. (That ciphertexts are kept is the law of the round trip.)"""
 EXTENSIONS = frozenset({"reasoning", "redacted"})
 
 
@@ -49,6 +51,10 @@ def comparable(parts: list[Part]) -> list[Part]:
 def _value(kind: str, text: Any) -> Any:
     if isinstance(text, dict) and text.keys() == {"_raw"}:  # what our bodies do with arguments that are cut
         text = text["_raw"]
+    if isinstance(text, dict):  # null is nothing
+        return {key: value for key, value in text.items() if value is not None and key not in CIPHERTEXTS}
+    if kind == "redacted":
+        return None
     if not isinstance(text, str):
         return text
     text = joined(text)

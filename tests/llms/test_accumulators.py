@@ -326,7 +326,24 @@ def test_claude_cut_arguments_are_never_repaired(cut: str) -> None:
     assert rebuilt["stop_reason"] == "max_tokens"
     (block,) = rebuilt["content"]
     assert (block["type"], block["id"], block["name"]) == ("tool_use", "toolu_1", "f")
-    assert block.get("input") in ({}, None, cut)
+    assert block["input"] == {"_raw": cut}  # as `ccproxy.collect` has it
+
+
+@each
+def test_a_call_is_complete_when_it_has_ended_not_when_it_parses(
+    accumulator: type[StreamAccumulator], events: list[Json]
+) -> None:
+    """The text may go on after a whole object (vercel/ai#16838)."""
+    ends = {"content_block_stop", "message_stop", "response.output_item.done", "response.completed"}
+    unfinished = accumulated(
+        accumulator(),
+        [
+            item
+            for item in events
+            if item.get("type") not in ends and not any(choice["finish_reason"] for choice in item.get("choices", []))
+        ],
+    )
+    assert unfinished.get_complete_tool_calls() == []
 
 
 def test_claude_cut_call_does_not_hide_the_others() -> None:
@@ -714,6 +731,27 @@ def test_claude_error_is_no_end() -> None:
     assert not rebuilt.get("stop_reason")
 
 
+def test_claude_error_after_the_stop_reason_is_no_end_either() -> None:
+    events = [streams.message_start(), *streams.text_block(0, "Hel"), streams.message_delta("end_turn")]
+    rebuilt = claude(*events, streams.error_event(), streams.message_delta("end_turn")).rebuild_response_object({})
+    assert rebuilt["text"] == "Hel"
+    assert not rebuilt.get("stop_reason")
+
+
+def test_claude_fields_that_stand_beside_the_delta() -> None:
+    edits = {"context_management": {"applied_edits": []}}
+    rebuilt = claude(streams.message_start(), streams.message_delta("end_turn") | edits).rebuild_response_object({})
+    assert rebuilt["context_management"] == {"applied_edits": []}
+    assert "delta" not in rebuilt
+
+
+def test_claude_block_index_is_the_one_of_the_wire() -> None:
+    accumulator = claude(*streams.tool_block(3, "toolu_1", "f", "{}"))
+    assert accumulator.get_block_info(3) == ("toolu_1", {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}})
+    assert accumulator.get_block_info(0) is None
+    assert accumulator.get_tool_entry(3) == accumulator.get_tool_entry("toolu_1")
+
+
 def test_claude_events_that_an_sdk_derives_count_once() -> None:
     """`client.messages.stream()` yields its own events between the raw ones, and more fields on some of these."""
     accumulator = claude(
@@ -1017,6 +1055,17 @@ def test_openai_error_is_no_end() -> None:
     (choice,) = accumulator.rebuild_response_object({})["choices"]
     assert choice["message"]["content"] == "Hel"
     assert choice["finish_reason"] is None
+
+
+def test_openai_error_after_the_finish_reason_is_no_end_either() -> None:
+    accumulator = openai(streams.chunk({"content": "Hel"}, "stop"), {"error": {"message": "Overloaded"}})
+    (choice,) = accumulator.rebuild_response_object({})["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("Hel", None)
+
+
+def test_openai_length_is_not_hidden_behind_a_later_reason() -> None:
+    accumulator = openai(streams.chunk({"content": "x"}, "length"), streams.chunk({}, "tool_calls"))
+    assert accumulator.rebuild_response_object({})["choices"][0]["finish_reason"] == "length"
 
 
 def test_openai_an_empty_first_chunk() -> None:

@@ -9,6 +9,9 @@ from time import time
 from typing import Any
 
 import pytest
+from anthropic.types import RawMessageStreamEvent
+from openai.types.chat import ChatCompletionChunk
+from pydantic import TypeAdapter
 
 from ccproxy.llms.streaming import AnthropicSSEFormatter, AnthropicStreamProcessor, OpenAIStreamProcessor
 from tests.oracles import ORACLES
@@ -185,6 +188,13 @@ def test_sparse_events() -> None:
     )
     assert joined(found) == '<thinking signature="sig">secret</thinking>hello'
     assert finishes(found) == ["stop"]
+
+
+def test_events_of_the_official_sdks() -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
+    assert to_chunks([adapter.validate_python(item) for item in streams.anthropic()]) == to_chunks(streams.anthropic())
+    typed = [ChatCompletionChunk.model_validate(item) for item in streams.chat()]
+    assert events_of(to_anthropic(typed)) == events_of(to_anthropic(streams.chat()))
 
 
 def test_pings_and_unknown_events_are_no_chunks() -> None:
@@ -554,6 +564,32 @@ def test_a_source_that_raises(failure: Exception) -> None:
 def test_cancellation_is_not_an_answer(processor: Any) -> None:
     with pytest.raises(asyncio.CancelledError):
         run(processor(), [streams.message_start()], asyncio.CancelledError())
+
+
+def test_message_stop_is_an_end_without_a_stop_reason_too() -> None:
+    """Scripted streams leave it out; the event itself is the protocol's end mark. Without either it is a cut."""
+    events = [streams.message_start(), *streams.text_block(0, "x"), {"type": "message_delta", "usage": {}}]
+    assert finishes(to_chunks([*events, streams.MESSAGE_STOP])) == ["stop"]
+    no_success(to_chunks(events))
+    assert finishes(to_chunks(streams.answer(stop_reason="max_tokens"))) == ["length"]
+
+
+def test_a_source_that_raises_after_the_end() -> None:
+    assert to_sse(streams.anthropic(), OSError("reset")) == to_sse(streams.anthropic())
+    assert to_anthropic(streams.anthropic(), OSError("reset")) == to_anthropic(streams.anthropic())
+
+
+def test_an_event_that_is_not_json() -> None:
+    events = [streams.message_start(), {"type": "content_block_start", "index": 0, "content_block": object()}]
+    no_success(to_chunks(events))
+    assert events_of(to_anthropic(events))[-1]["type"] == "error"
+
+
+def test_a_name_cannot_break_out_of_its_line() -> None:
+    name = "x\ndata: {}\n\nevent: message_stop"
+    frames = to_anthropic([streams.message_start(), {"type": name}, *streams.anthropic()[1:]])
+    assert json.loads(frames[1].removeprefix("data: ")) == {"type": name}
+    assert len(frames) == len(streams.anthropic()) + 1
 
 
 # -- OpenAIStreamProcessor: when --------------------------------------------------------------------------------------

@@ -430,6 +430,7 @@ DONES = {
     "item done twice": ("openai-responses", response(*ITEM, ITEM[-1], output=[ITEM[-1]["item"]])),
     "done alone": ("openai-responses", response(*(e for e in ITEM if not e["type"].endswith("delta")))),
     "item done alone": ("openai-responses", response(ITEM[0], ITEM[-1])),
+    "never added": ("openai-responses", response(*ITEM[1:])),
     "nothing done": ("openai-responses", response(*ITEM[:-2], output=[ITEM[-1]["item"]])),
 }
 
@@ -500,6 +501,18 @@ def test_trap_20_braces_in_strings_do_not_hand_over_to_the_next_call(target: str
         TOOL_CALLS,
     )
     assert run("openai-chat", target, data).said == [("tool", "call_a", "f", BRACES), SECOND]
+
+
+@each_target
+@pytest.mark.parametrize(
+    "arguments", [BRACES, '{"a":"}"}', '{"a":"{"}', '{"a":"\\""}', '{"a":"\\\\"}', '{"a":["]",{}]} \n']
+)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_trap_20_braces_in_strings_do_not_hold_up_the_next_call(target: str, arguments: str, size: int) -> None:
+    pieces = [arguments[at : at + size] for at in range(0, len(arguments), size)]
+    chunks = [chunk(call(0, "call_a", "f", "")), *(chunk(call(0, arguments=piece)) for piece in pieces)]
+    out = steps("openai-chat", target, frames_of(chat(*chunks, chunk(call(1, "call_b", "f", '{"x":2}')), done=False)))
+    assert deltas(out[-2]) == ['{"x":2}']
 
 
 @each_target

@@ -180,7 +180,12 @@ def json(value: Any, indent: int = 2) -> bytes:
     from ccproxy.wire.json import dumps
 
     text = dumps(value)
-    return (msgspec.json.format(text, indent=indent) if indent else text) + b"\n"
+    try:
+        return (msgspec.json.format(text, indent=indent) if indent else text) + b"\n"
+    except msgspec.DecodeError:  # it refuses lone surrogates
+        from json import dumps as dumps_indented
+
+        return dumps_indented(value, indent=indent).encode() + b"\n"
 
 
 def _wait_for(stream: IO[bytes] | io.RawIOBase, *, for_reading: bool) -> None:

@@ -68,9 +68,8 @@ class _Slot:
         """Runs of texts, joined: what a long stream keeps is its text, not its cuts."""
 
     def fold(self) -> None:
-        if len(self.texts) > _FOLD_AT:
-            self.joined.append(join(self.texts))
-            self.texts = []
+        self.joined.append(join(self.texts))
+        self.texts = []
 
     def snapshot(self) -> Part:
         part = self.part
@@ -136,6 +135,8 @@ class Assembler:
             if type(event) is Delta:
                 slot = slots[event.part]
                 slot.texts += event.texts
+                if len(slot.texts) > _FOLD_AT:
+                    slot.fold()
                 if event.logprobs:
                     slot.part.logprobs += event.logprobs
             elif type(event) is PartStart:
@@ -161,5 +162,3 @@ class Assembler:
             elif type(event) is StreamEnd:
                 message.ended = True
         self._events.clear()
-        for slot in slots:
-            slot.fold()

@@ -5,6 +5,7 @@ mark for tool calls, so an open call gives way to the next part if its arguments
 What waits is limited; over the limit is an error.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 from ccproxy.wire.json import ObjectScanner
@@ -35,7 +36,7 @@ class Serializer:
         """Follows the arguments of the open part, if that is a tool call."""
         self._max_waiting = max_waiting
         self._losses = losses
-        self._waiting: dict[int, list[Event]] = {}
+        self._waiting: OrderedDict[int, list[Event]] = OrderedDict()  # the first of a dict costs what was deleted
         self._waiting_size = 0
         self._yielded: set[int] = set()  # calls that gave way before their source ended them
         self._dropped: set[int] = set()  # parts of other choices
@@ -118,7 +119,7 @@ class Serializer:
 
     def _release(self, out: list[Event]) -> None:
         while self.live is None and self._waiting:
-            events = self._waiting.pop(next(iter(self._waiting)))
+            _, events = self._waiting.popitem(last=False)
             for event in events:
                 if type(event) is PartStart:
                     self._open(event, out)

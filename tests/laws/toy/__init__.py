@@ -131,8 +131,8 @@ class Reader(BaseReader):
 class Writer(BaseWriter):
     dialect: ClassVar[str] = NAME
 
-    def _say(self, name: str, **fields: Any) -> None:
-        self.frame({"toy": name, **fields})
+    def _say(self, toy: str, /, **fields: Any) -> None:
+        self.frame({"toy": toy, **fields})
 
     def on_start(self, event: StreamStart) -> None:
         self._numbers: dict[int, int] = {}

@@ -1,5 +1,6 @@
 """Content blocks and the response body of the Messages API. A block that streams begins as its part without text."""
 
+from collections.abc import Collection
 from typing import Any
 
 from ccproxy.core.assemble import Message, Part
@@ -63,7 +64,7 @@ def block(part: Part) -> dict[str, Any]:
 
 def tool_input(part: Part) -> Any:
     """Arguments as an object. What is not JSON (a call cut by the token limit) is kept as it is, never repaired."""
-    if part.start.kind == "custom_tool":
+    if part.start.kind == "custom_tool" and (part.text or part.end):
         return {"input": part.text}
     if not part.text:
         return {}
@@ -86,15 +87,18 @@ def lose(part: Part | PartStart, losses: Losses) -> None:
     losses.add("part", start.part, f"{start.kind} {start.name}".strip())
 
 
-def finish(event: Finish, refused: bool, losses: Losses) -> dict[str, Any]:
-    """stop_reason and what belongs to it."""
+def finish(event: Finish, kinds: Collection[str], losses: Losses) -> dict[str, Any]:
+    """stop_reason and what belongs to it, after a message with parts of these kinds."""
     own = event.meta.get("anthropic", {})
     unified = event.reason.unified
     reason = own.get("stop_reason", "")
     if FINISH_READ.get(reason, "unknown") != unified or not reason:
         reason = FINISH_WRITE[unified]
-    if refused and unified == "end":
+    if unified == "end" and "refusal" in kinds:
         reason = "refusal"
+    elif unified == "tool" and not {"tool", "custom_tool"} & set(kinds):
+        reason = "end_turn"  # the calls had no place here
+        losses.add("finish", None, "tool without a call")
     elif FINISH_READ.get(reason, "unknown") != unified:
         losses.add("finish", None, event.reason.raw or unified)
     return {**own.get("delta", {}), "stop_reason": reason, "stop_sequence": event.stop_sequence}
@@ -104,18 +108,18 @@ def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
     """The full response, as without streaming."""
     start = message.start or StreamStart("")
     out = envelope(start, context)
-    refused = False
+    kinds: set[str] = set()
     for part in message.parts:
         if part.start.choice != 0:
             losses.add("choice", None, f"choice {part.start.choice}")
         elif not places(part.start):
             lose(part, losses)
         elif part.text or part.signature or part.start.kind not in ("text", "reasoning", "refusal"):
-            refused = refused or part.start.kind == "refusal"
+            kinds.add(part.start.kind)
             out["content"].append(block(part))
             report(part, losses)
     if 0 in message.finishes:
-        out.update(finish(message.finishes[0], refused, losses))
+        out.update(finish(message.finishes[0], kinds, losses))
         out.update(message.finishes[0].meta.get("anthropic", {}).get("top", {}))
     out["usage"] = usage.write(message.usage)
     return out

@@ -48,7 +48,7 @@ class Writer(BaseWriter):
         self._index = -1
         self._begun = False  # whether its block has begun
         self._blocks = 0
-        self._refused = False
+        self._kinds: set[str] = set()
         self._usage: Usage | None = None
         self._finish: Finish | None = None
 
@@ -64,7 +64,7 @@ class Writer(BaseWriter):
         self._begun = False
         if event.kind not in _LAZY and event.kind != "redacted":
             self._begin(self._open)
-        self._refused = self._refused or event.kind == "refusal"
+        self._kinds.add(event.kind)
 
     def _begin(self, part: Part) -> None:
         self._begun = True
@@ -141,7 +141,7 @@ class Writer(BaseWriter):
         finish = self._finish
         if finish is None:  # the source's first choice is not its choice 0
             finish = Finish(0, FinishReason("unknown"))
-        delta = response.finish(finish, self._refused, self.losses)
+        delta = response.finish(finish, self._kinds, self.losses)
         top: dict[str, Any] = finish.meta.get(self.dialect, {}).get("top", {})
         self.frame({"type": "message_delta", "delta": delta, "usage": usage.write(self._usage), **top}, "message_delta")
         self.frame({"type": "message_stop"}, "message_stop")

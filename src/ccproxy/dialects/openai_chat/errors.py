@@ -31,8 +31,7 @@ def read(payload: Mapping[str, Any]) -> StreamError:
 
 def write(error: StreamError) -> dict[str, Any]:
     """The error object for a neutral error; the provider's own if it was one of Chat Completions."""
-    own = error.raw.get("openai-chat")
-    if own is not None and isinstance(own.get("error"), dict) and "message" in own["error"]:
-        return {"error": own["error"]}
     name, code = ERROR_WRITE[error.kind]
-    return {"error": {"message": error.message, "type": name, "param": None, "code": code or error.code}}
+    out = {"message": error.message, "type": name, "param": None, "code": code or error.code}
+    own = Fields(error.raw.get("openai-chat", {})).noise("error").raw
+    return {"error": out | {key: value for key, value in own.items() if value is not None}}

@@ -19,6 +19,7 @@ from .quirks import QUIRKS
 from .wire_types import Chunk
 
 _ECHOED: Final = ("service_tier", "system_fingerprint")
+_NONE: Final[dict[int, int]] = {}
 _PIECEWISE: Final = ("data", "transcript")  # fields of audio that come in pieces
 
 
@@ -54,7 +55,7 @@ class Reader(BaseReader):
         self._choices: dict[int, _Choice] = {}
         self._text: dict[int, int] = {}  # slots of the typed way: the live text part of a choice on the wire,
         self._reasoning: dict[int, int] = {}  # its live reasoning part,
-        self._calls: dict[tuple[int, int], int] = {}  # and the call parts by number
+        self._calls: dict[int, dict[int, int]] = {}  # and its call parts by their number
         self._cited: set[str] = set()
         self._usage: Usage | None = None
         self._model = ""
@@ -73,7 +74,7 @@ class Reader(BaseReader):
             self.part = self._reasoning.get(choice.index, -1)
             text = thought or ""
         else:
-            self.part = self._calls.get((choice.index, calls[0].index), -1)
+            self.part = self._calls.get(choice.index, _NONE).get(calls[0].index, -1)
             text = calls[0].function.arguments if not thought else ""
         return text if text and self.part >= 0 else ""
 
@@ -169,8 +170,8 @@ class Reader(BaseReader):
                 return
             self._end_live(choice)
             part = choice.live[kind] = self.open(kind, choice=choice.number)
-            for key in [key for key in self._calls if self._of(key[0]) is choice]:
-                del self._calls[key]  # a call's next fragment must end this part
+            for index in choice.calls:
+                self._calls.pop(index, None)  # a call's next fragment must end this part
             if kind == "text":
                 choice.text = part
             elif kind == "reasoning":
@@ -180,9 +181,6 @@ class Reader(BaseReader):
         elif kind == "reasoning":
             self._reasoning[wire_index] = part
         self.delta(part, text, logprobs or None)
-
-    def _of(self, wire_index: int) -> _Choice | None:
-        return self._choices.get(0 if self.context.choices == "merge" else wire_index)
 
     def _end_live(self, choice: _Choice) -> None:
         for part in choice.live.values():
@@ -282,7 +280,7 @@ class Reader(BaseReader):
             return
         self._end_live(choice)
         if index is not None and kind == "tool":
-            self._calls[wire_index, index] = call.part
+            self._calls.setdefault(wire_index, {})[index] = call.part
         self.delta(call.part, arguments)
         google = fragment.noise("extra_content").noise("google").word("thought_signature")
         if google:
@@ -373,8 +371,8 @@ class Reader(BaseReader):
                     self.opaque({"tool_calls": [{"id": call.id, "arguments": "".join(call.arguments)}]})
                 else:
                     self.close_part(call.part)
-        for key in [key for key in self._calls if self._of(key[0]) is choice]:
-            del self._calls[key]
+        for index in choice.calls:
+            self._calls.pop(index, None)
         if choice.audio:
             audio = {
                 key: pieces[-1] if key not in _PIECEWISE else "".join(pieces) for key, pieces in choice.audio.items()

@@ -67,8 +67,8 @@ def annotations(
         if own is not None:
             out.append(dict(own))
             continue
-        if citation.url is None:
-            losses.add("citation", citation.part, citation.title or "citation of a document")
+        if citation.url is None or citation.part not in texts or not part(citation.part).text:
+            losses.add("citation", citation.part, citation.url or citation.title or "citation of a document")
             continue
         start, end = citation.start, citation.end
         if start is None or end is None:
@@ -86,9 +86,11 @@ def arguments(part: Part) -> str:
     return part.text or "{}"
 
 
-def finish_reason(event: Finish, losses: Losses) -> str:
-    """finish_reason, and the losses of what it can't tell."""
+def finish_reason(event: Finish, called: bool, losses: Losses) -> str:
+    """finish_reason, and the losses of what it can't tell; `called` if the choice has calls."""
     reason = FINISH_WRITE[event.reason.unified]
+    if reason == "tool_calls" and not called:
+        reason = "stop"  # the calls had no place here
     if event.stop_sequence is not None:
         losses.add("stop_sequence", None, event.stop_sequence)
     if FINISH_READ[reason] != event.reason.unified:
@@ -129,6 +131,7 @@ def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
     numbers = sorted({part.start.choice for part in message.parts} | set(message.finishes)) or [0]
     out["choices"] = [_choice(number, message, context, losses) for number in numbers]
     if message.usage is not None:
+        usage.report(message.usage, losses)
         out["usage"] = usage.write(message.usage)
     return out
 
@@ -142,6 +145,7 @@ def _choice(number: int, message: Message, context: Context, losses: Losses) -> 
     for part in parts:
         order.see(part.start)
     finish = message.finishes.get(number)
+    called = any(part.start.kind in ("tool", "custom_tool") for part in parts)
     logprobs = {
         field: [entry for part in parts if part.start.kind == kind for entry in part.logprobs]
         for kind, field in TEXT_FIELDS.items()
@@ -151,7 +155,7 @@ def _choice(number: int, message: Message, context: Context, losses: Losses) -> 
         "index": number,
         "message": _message(parts, message, context, losses),
         "logprobs": {"content": None, "refusal": None} | known if known else None,
-        "finish_reason": finish_reason(finish, losses) if finish else None,
+        "finish_reason": finish_reason(finish, called, losses) if finish else None,
     }
 
 

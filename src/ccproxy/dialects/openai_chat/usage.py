@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccproxy.core.fields import Fields
+from ccproxy.core.losses import Losses
 from ccproxy.core.vocab import Usage
 
 
@@ -44,13 +45,19 @@ def _first(*counts: int | None) -> int | None:
     return next((count for count in counts if count is not None), None)
 
 
+def report(usage: Usage, losses: Losses) -> None:
+    """Report what the usage object has no place for."""
+    if usage.cache_write_ttl and any(usage.cache_write_ttl.values()):
+        losses.add("usage", None, "cache writes by lifetime")
+
+
 def write(usage: Usage) -> dict[str, Any]:
     """The usage object; counts that it must have are 0 where nothing is known."""
     prompt = usage.total_input or 0
     output = usage.output or 0
     out: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
     if usage.raw and "openai-chat" in usage.raw:
-        return usage.raw["openai-chat"] | out
+        return out | {name: count for name, count in usage.raw["openai-chat"].items() if count is not None}
     details = {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write}
     known = {name: count for name, count in details.items() if count is not None}
     if known:

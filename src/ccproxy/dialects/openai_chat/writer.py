@@ -30,11 +30,13 @@ from . import errors, response, usage
 class _Choice:
     """What one choice has said so far, as far as later chunks depend on it."""
 
-    __slots__ = ("calls", "citations", "details", "group", "texts")
+    __slots__ = ("calls", "citations", "details", "group", "live", "texts")
 
     def __init__(self) -> None:
         self.calls: dict[int, int] = {}
         """Index of each call, by part."""
+        self.live: set[int] = set()
+        """The open parts but for calls."""
         self.details = 0
         """Entries of reasoning_details so far."""
         self.texts: list[int] = []
@@ -55,6 +57,8 @@ class Writer(BaseWriter):
         self._choices: dict[int, _Choice] = {}
         self._starts: dict[int, PartStart] = {}  # of the parts that have a place here
         self._boundaries: set[int] = set()  # reasoning parts whose text goes on from another part's
+        self._ended: set[int] = set()
+        self._signatures: dict[int, Signature] = {}  # of reasoning whose element waits for its end
         self._usage: Usage | None = None
         self._order = response.Order(losses)
         self._reasoning_fields = response.reasoning_fields(context)
@@ -72,6 +76,10 @@ class Writer(BaseWriter):
         self._order.see(event)
         choice = self._choice(event.choice)
         self._starts[event.part] = event
+        for open_part in choice.live:  # a reader ends it where another part begins
+            self.losses.add("order", open_part, f"{self._starts[open_part].kind} that other parts interrupt")
+        if event.kind not in ("tool", "custom_tool"):
+            choice.live.add(event.part)
         if event.kind in ("tool", "custom_tool"):
             index = choice.calls[event.part] = len(choice.calls)
             function = {"name": event.name, "arguments": ""}
@@ -133,7 +141,14 @@ class Writer(BaseWriter):
 
     def on_signature(self, event: Signature) -> None:
         start = self._starts.get(event.part)
-        if start is None or (start.kind == "reasoning" and self._xml):
+        if start is None:
+            self.losses.add("signature", event.part, f"{event.scheme} signature")
+            return
+        if start.kind == "reasoning" and self._xml:
+            if event.part in self._ended:
+                self.losses.add("signature", event.part, f"{event.scheme} signature")
+            else:
+                self._signatures[event.part] = event
             return
         if start.kind == "tool" and event.scheme == "gemini":
             index = self._choices[start.choice].calls[event.part]
@@ -154,21 +169,25 @@ class Writer(BaseWriter):
     def on_part_end(self, event: PartEnd) -> None:
         start = self._starts.get(event.part)
         self.stop_streaming(event.part)
+        self._ended.add(event.part)
         if start is None:
             return
+        self._choices[start.choice].live.discard(event.part)
         if start.kind == "custom_tool":
             self._arguments(start, '"}')
         elif start.kind == "reasoning" and self._xml:
             part = self.part(event.part)
+            part.signature = self._signatures.get(event.part)
             if part.text or part.signature:
                 self._chunk(start.choice, {"content": response.thinking_element(part)})
 
     def on_usage(self, event: UsageUpdate) -> None:
         self._usage = event.usage
+        usage.report(event.usage, self.losses)
 
     def on_finish(self, event: Finish) -> None:
         choice = self._choice(event.choice)
-        reason = response.finish_reason(event, self.losses)
+        reason = response.finish_reason(event, bool(choice.calls), self.losses)
         if reason not in ("length", "content_filter"):
             for number in choice.calls:
                 start = self._starts[number]

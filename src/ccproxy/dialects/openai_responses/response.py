@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from ccproxy.core.assemble import Message, Part
-from ccproxy.core.events import Citation, Finish, PartStart, StreamStart
+from ccproxy.core.events import Citation, Finish, PartEnd, PartStart, StreamStart
 from ccproxy.core.losses import Losses
 from ccproxy.core.parts import digest, with_prefix
 from ccproxy.core.signatures import seal
@@ -197,15 +199,23 @@ class Cited:
         }
 
 
-def terminal(event: Finish, losses: Losses) -> tuple[str, str | None]:
-    """The terminal status and the reason of incomplete."""
+def settled(start: PartStart, end: PartEnd) -> PartStart:
+    """The start of an item that was held until its end, with the identity that the end gives it."""
+    own: dict[str, Any] = start.meta[_DIALECT]["item"]
+    last: dict[str, Any] = end.meta.get(_DIALECT, {}).get("item", {})
+    identity = {key: last[key] for key in ("call_id",) if key in last}
+    return replace(start, meta={_DIALECT: {**start.meta[_DIALECT], "item": {**own, **identity}}})
+
+
+def terminal(event: Finish, called: bool, losses: Losses) -> tuple[str, str | None]:
+    """The terminal status and the reason of incomplete; `called` if there are calls in the output."""
     own = event.meta.get(_DIALECT, {}).get("response", {})
     unified = event.reason.unified
     reason = FINISH_WRITE[unified]
     details = own.get("incomplete_details")
     if isinstance(details, dict) and isinstance(details.get("reason"), str):
         reason = details["reason"]
-    elif (INCOMPLETE_READ[reason] if reason else "end") != unified and unified != "tool":
+    elif (INCOMPLETE_READ[reason] if reason else "tool" if called else "end") != unified:
         losses.add("finish", None, event.reason.raw or unified)
     if event.stop_sequence is not None:
         losses.add("stop_sequence", None, event.stop_sequence)
@@ -237,11 +247,14 @@ def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
     out = envelope(start, context)
     own: dict[str, Any] = finish.meta.get(_DIALECT, {}).get("response", {}) if finish else {}
     out |= {key: value for key, value in own.items() if key != "output"}
-    if not own and finish is not None:
-        status, reason = terminal(finish, losses)
+    if "status" not in own and finish is not None:
+        called = any(part.start.kind in ("tool", "custom_tool") for part in message.parts)
+        status, reason = terminal(finish, called, losses)
         out["status"] = status
         out["incomplete_details"] = {"reason": reason} if reason else None
     out["output"] = own.get("output") or _output(message, context, losses, start.id if not context.ids else context.ids)
+    if message.usage is not None:
+        usage.report(message.usage, losses)
     out["usage"] = own.get("usage") or usage.write(message.usage)
     return out
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccproxy.core.fields import Fields
+from ccproxy.core.losses import Losses
 from ccproxy.core.vocab import Usage
 
 
@@ -25,6 +26,12 @@ def read(raw: Mapping[str, Any]) -> Usage | None:
         reasoning=usage.noise("output_tokens_details").number("reasoning_tokens"),
         raw={"openai-responses": dict(raw)},
     )
+
+
+def report(usage: Usage, losses: Losses) -> None:
+    """Report what the usage object has no place for."""
+    if usage.cache_write_ttl and any(usage.cache_write_ttl.values()):
+        losses.add("usage", None, "cache writes by lifetime")
 
 
 def write(usage: Usage | None) -> dict[str, Any] | None:

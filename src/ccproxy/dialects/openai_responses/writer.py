@@ -36,14 +36,16 @@ from .maps import ITEM_EVENTS, PART_EVENTS, PROGRESS, TextEvents
 class _Item:
     """The open output item."""
 
-    __slots__ = ("id", "index", "open", "parts", "start")
+    __slots__ = ("id", "index", "open", "parts", "places", "start")
 
     def __init__(self, start: PartStart, id: str, index: int) -> None:
         self.start = start
         self.id = id
         self.index = index
-        self.parts: list[PartStart] = []
-        """Those that have begun."""
+        self.parts: dict[int, PartStart] = {}
+        """Those that have begun, by number."""
+        self.places: dict[str, int] = {}
+        """How many content parts there are for each kind of index."""
         self.open: tuple[TextEvents, dict[str, Any]] | None = None
         """Of the content part that is not done: its events, and the fields that address it."""
 
@@ -62,6 +64,10 @@ class Writer(BaseWriter):
         self._usage: Usage | None = None
         self._finish: Finish | None = None
         self._cited = response.Cited(losses)
+        # What was said of parts, as of now: the parts that `part` gives may be ahead of what is being written.
+        self._signatures: dict[int, Signature] = {}
+        self._citations: dict[int, list[Citation]] = {}
+        self._called = False
 
     def on_start(self, event: StreamStart) -> None:
         self._seed = self._seed or event.id
@@ -78,8 +84,9 @@ class Writer(BaseWriter):
             return
         self._end_part()
         self._pending = event
-        if event.kind not in ("text", "refusal", "reasoning"):
+        if response.item_type(event) in ITEM_EVENTS or event.kind == "redacted":
             self._begin(event)
+        self._called = self._called or event.kind in ("tool", "custom_tool")
 
     def _begin(self, start: PartStart) -> _Item:
         """The part says something: begin it, and its item if it is the first."""
@@ -90,7 +97,7 @@ class Writer(BaseWriter):
             index = len(self._output)
             item = self._item = _Item(start, response.item_id(start, self._seed, index), index)
             self._event("response.output_item.added", output_index=index, item=response.skeleton(start, item.id))
-        item.parts.append(start)
+        item.parts[start.part] = start
         events = ITEM_EVENTS.get(response.item_type(start))
         if events is not None:
             address = {"item_id": item.id, "output_index": item.index}
@@ -99,7 +106,8 @@ class Writer(BaseWriter):
         elif start.kind in ("text", "refusal"):
             self._begin_content(item, start)
         elif start.kind == "opaque" and "part" in start.meta[self.dialect]:
-            address = {"item_id": item.id, "output_index": item.index, "content_index": len(item.parts) - 1}
+            place = self._take_place(item, "content_index")
+            address = {"item_id": item.id, "output_index": item.index, "content_index": place}
             content = start.meta[self.dialect]["part"]
             self._event("response.content_part.added", **address, part=content)
             self._event("response.content_part.done", **address, part=content)
@@ -109,16 +117,17 @@ class Writer(BaseWriter):
         """A part of a message or of reasoning, which is announced."""
         shape = response.content(Part(start), self.context, response.no_citations)
         events = PART_EVENTS[shape["type"]]
-        siblings = [p for p in item.parts if p is not start and self._place(p) == events.place]
-        address = {"item_id": item.id, "output_index": item.index, events.place: len(siblings)}
+        place = self._take_place(item, events.place)
+        address = {"item_id": item.id, "output_index": item.index, events.place: place}
         item.open = (events, address)
         self._event(self._part_event(events, "added"), **address, part=shape)
         self._stream(start, events, address)
 
-    def _place(self, start: PartStart) -> str:
-        if start.kind == "reasoning" and response.is_summary(start, self.context):
-            return "summary_index"
-        return "content_index"
+    @staticmethod
+    def _take_place(item: _Item, place: str) -> int:
+        index = item.places.get(place, 0)
+        item.places[place] = index + 1
+        return index
 
     @staticmethod
     def _part_event(events: TextEvents, state: str) -> str:
@@ -139,7 +148,7 @@ class Writer(BaseWriter):
             item = self._begin(pending)
             if pending.kind == "reasoning":
                 self._begin_content(item, pending)
-        if item is None or item.open is None or not item.parts or item.parts[-1].part != event.part:
+        if item is None or item.open is None or event.part not in item.parts:
             return
         if event.logprobs is None:
             self.out.append(self.encode_texts(event.part, event.texts))
@@ -154,22 +163,33 @@ class Writer(BaseWriter):
         pending = self._pending
         if pending is not None and pending.part == event.part and pending.kind == "reasoning":
             self._begin(pending)  # the item's encrypted_content
-            return
-        start = next((s for s in self._item.parts if s.part == event.part), None) if self._item else None
-        if start is None or start.kind not in ("reasoning", "redacted"):
+        start = self._item.parts.get(event.part) if self._item else None
+        if start is not None and start.kind in ("reasoning", "redacted"):
+            self._signatures[event.part] = event
+        else:
             self.losses.add("signature", event.part, f"{event.scheme} signature")
 
     def on_citation(self, event: Citation) -> None:
         pending = self._pending is not None and self._pending.part == event.part
-        if not pending and not (self._item and self._item.open and self._item.parts[-1].part == event.part):
-            self.losses.add("citation", event.part, event.url or event.title or "citation")
+        if pending or (self._item is not None and self._item.open is not None and event.part in self._item.parts):
+            self._citations.setdefault(event.part, []).append(event)
+        else:
+            self._lose_citation(event)
+
+    def _lose_citation(self, event: Citation) -> None:
+        self.losses.add("citation", event.part, event.url or event.title or "citation")
 
     def on_part_end(self, event: PartEnd) -> None:
         pending = self._pending
         if pending is not None and pending.part == event.part:
-            if pending.kind == "reasoning" and self.dialect in pending.meta:
-                self._begin(pending)  # an item without content is still the one that calls refer to
             self._pending = None
+            if pending.kind not in ("text", "refusal", "reasoning"):
+                self._begin(response.settled(pending, event))
+            elif pending.kind == "reasoning" and self.dialect in pending.meta:
+                self._begin(pending)  # an item without content is still the one that calls refer to
+            else:
+                for citation in self._citations.pop(event.part, ()):
+                    self._lose_citation(citation)
 
     def _end_part(self) -> None:
         """The done events of the content part that is open."""
@@ -178,9 +198,9 @@ class Writer(BaseWriter):
             return
         events, address = item.open
         item.open = None
-        start = item.parts[-1]
+        start = next(reversed(item.parts.values()))
         self.stop_streaming(start.part)
-        part = self.part(start.part)
+        part = self._told(start.part)
         if events.item:
             text = part.text
             if start.kind == "tool" and not text:
@@ -210,20 +230,27 @@ class Writer(BaseWriter):
         self._event("response.output_item.done", output_index=item.index, item=done)
 
     def _done(self, item: _Item, status: str) -> dict[str, Any]:
-        parts = [self.part(start.part) for start in item.parts]
+        parts = [self._told(number) for number in item.parts]
         return response.item(parts, item.id, status, self.context, self._cited)
+
+    def _told(self, number: int) -> Part:
+        part = self.part(number)
+        part.signature = self._signatures.get(number)
+        part.citations = self._citations.get(number, [])
+        return part
 
     # The end
 
     def on_usage(self, event: UsageUpdate) -> None:
         self._usage = event.usage
+        usage.report(event.usage, self.losses)
 
     def on_finish(self, event: Finish) -> None:
         self._finish = event
 
     def on_end(self, event: StreamEnd) -> None:
         finish = self._finish or Finish(0, FinishReason("unknown"))
-        status, reason = response.terminal(finish, self.losses)
+        status, reason = response.terminal(finish, self._called, self.losses)
         self._end_item(status)
         own = finish.meta.get(self.dialect, {}).get("response", {})
         last = {key: value for key, value in own.items() if key not in ("id", "model", "output", "usage", "status")}
@@ -258,7 +285,9 @@ class Writer(BaseWriter):
     def on_opaque(self, event: Opaque) -> None:
         name = str(event.payload.get("type", ""))
         item = self._item
-        if event.source == self.dialect and name in PROGRESS and item is not None and event.part == item.start.part:
+        if event.source == self.dialect and name in PROGRESS and self._pending and self._pending.part == event.part:
+            item = self._begin(self._pending)
+        if event.source == self.dialect and name in PROGRESS and item is not None and event.part in item.parts:
             number = self._counter.take()
             place = {"sequence_number": number, "output_index": item.index, "item_id": item.id}
             self.frame({**event.payload, **place}, name)

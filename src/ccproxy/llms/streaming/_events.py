@@ -14,6 +14,6 @@ class _Dumps(Protocol):
 
 def as_dict(event: object) -> Json | None:
     """The event as a dict; None if it is no event at all."""
-    if isinstance(event, _Dumps):
+    if not isinstance(event, dict) and isinstance(event, _Dumps):
         event = event.model_dump()
     return cast("Json", event) if isinstance(event, dict) else None

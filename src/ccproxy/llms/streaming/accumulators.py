@@ -8,16 +8,24 @@ stays unfinished. Everything given out is the caller's own copy.
 from collections import Counter
 from collections.abc import Mapping
 from copy import deepcopy
+from time import time
 from typing import Any, ClassVar, Final
 
+from msgspec.structs import replace
+
+from ccproxy import dialects
 from ccproxy.core.assemble import Assembler, Message, Part
 from ccproxy.core.events import Event, Finish, PartStart, StreamError
 from ccproxy.core.fields import Fields
 from ccproxy.core.grammar import Grammar
 from ccproxy.core.losses import Losses
-from ccproxy.core.spi import Context, Dialect
+from ccproxy.core.spi import Context
 from ccproxy.core.vocab import FinishKind, FinishReason
-from ccproxy.dialects import anthropic, openai_chat, openai_responses
+from ccproxy.dialects.anthropic.maps import FINISH_READ as STOP_READ
+from ccproxy.dialects.anthropic.response import block, tool_input
+from ccproxy.dialects.openai_chat.maps import FINISH_RANK, FINISH_READ
+from ccproxy.dialects.openai_chat.response import arguments
+from ccproxy.dialects.openai_responses.response import Cited, content, item, item_id, item_type
 from ccproxy.wire.json import is_object
 
 from ._events import Json, as_dict
@@ -48,11 +56,11 @@ class StreamAccumulator:
 class _DialectAccumulator(StreamAccumulator):
     """Reads one dialect into a `Message`."""
 
-    _dialect: ClassVar[Dialect]
+    dialect: ClassVar[str]
 
     def __init__(self) -> None:
-        self._context = Context()
-        self._reader = self._dialect.reader(self._context)
+        self._context = Context(created=int(time()))
+        self._reader = dialects.get(self.dialect).reader(self._context)
         self._grammar = Grammar(self._context.limits.max_parts)
         self._assembler = Assembler()
         self._failed = False
@@ -65,22 +73,18 @@ class _DialectAccumulator(StreamAccumulator):
         events = self._reader.read_payload(event_name, payload)
         legal, fault = self._grammar.check(events)
         self._assembler.on_events(events[:legal])
-        if fault or (events and type(events[-1]) is StreamError):
-            self._reader.finished = self._failed = True
+        self._failed = self._failed or bool(fault) or type(events[-1] if events else None) is StreamError
+        self._reader.finished = self._reader.finished or self._failed
         self._note(Fields(payload).word("type") or event_name, payload, events[:legal])
 
     def _note(self, name: str, payload: Json, events: list[Event]) -> None:
         """Keep what the documented API shows and the message does not have yet, or not in the provider's words."""
         raise NotImplementedError
 
-    @property
-    def _message(self) -> Message:
-        return self._assembler.message
-
-    def _usage(self, message: Message) -> Json | None:
-        """The provider's own counts."""
+    def _usage(self, message: Message) -> Json:
+        """The provider's own counts as `usage`; nothing if there are none."""
         raw = message.usage.raw if message.usage is not None else None
-        return raw.get(self._dialect.name) if raw else None
+        return {"usage": raw[self.dialect]} if raw else {}
 
 
 class ClaudeAccumulator(_DialectAccumulator):
@@ -91,7 +95,7 @@ class ClaudeAccumulator(_DialectAccumulator):
     `stop_reason`, `usage`, and `text` (all text joined) where there is text.
     """
 
-    _dialect = anthropic.DIALECT
+    dialect = "anthropic"
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,14 +103,14 @@ class ClaudeAccumulator(_DialectAccumulator):
         self._parts: dict[int, int] = {}  # by index of the block on the wire
 
     def get_complete_tool_calls(self) -> list[Json]:
-        reason = anthropic.maps.FINISH_READ.get(Fields(self._envelope).word("stop_reason"))
+        reason = STOP_READ.get(Fields(self._envelope).word("stop_reason"))
         return [
             {
                 "id": part.start.id,
                 "type": "function",
                 "name": part.start.name,
-                "input": anthropic.response.tool_input(part),
-                "function": {"name": part.start.name, "arguments": part.text or "{}"},
+                "input": tool_input(part),
+                "function": {"name": part.start.name, "arguments": arguments(part)},
                 "index": position,
                 "order": position,
             }
@@ -123,7 +127,7 @@ class ClaudeAccumulator(_DialectAccumulator):
         if number is None:
             return None
         part = self._assembler.part(number)
-        return part.start.id or f"block_{number}", deepcopy(anthropic.response.block(part))
+        return part.start.id or f"block_{number}", deepcopy(block(part))
 
     def get_tool_entry(self, index_or_id: int | str) -> Json | None:
         """`{id, name, input, partial_json, index, order, type: "tool_use"}` of a call, from its start on.
@@ -137,7 +141,7 @@ class ClaudeAccumulator(_DialectAccumulator):
                 return {
                     "id": part.start.id,
                     "name": part.start.name,
-                    "input": anthropic.response.tool_input(part) if is_object(part.text) else {},
+                    "input": tool_input(part) if is_object(part.text) else {},
                     "partial_json": part.text,
                     "index": position,
                     "order": position,
@@ -146,27 +150,29 @@ class ClaudeAccumulator(_DialectAccumulator):
         return None
 
     def rebuild_response_object(self, response: Json) -> Json:
-        message = self._message
-        out = _completed({"type": "message", "role": "assistant"} | response, self._envelope)
-        out["content"] = [anthropic.response.block(part) for part in message.parts]
-        usage, text = self._usage(message), message.text()
-        if usage is not None:
-            out["usage"] = usage
-        if text:
-            out["text"] = text
-        return deepcopy(out)
+        message = self._assembler.message
+        text = message.text()
+        out: Json = {"type": "message", "role": "assistant", "content": []} | response
+        if message.start is not None:
+            out = _completed(out, self._envelope)
+            out |= {"content": [block(part) for part in message.parts], **self._usage(message)}
+        return deepcopy(out | ({"text": text} if text else {}))
 
     def _note(self, name: str, payload: Json, events: list[Event]) -> None:
         for event in events:
             if type(event) is PartStart:
                 index = Fields(payload).number("index")
                 self._parts[event.part if index is None else index] = event.part
-        place = {"message_start": "message", "message_delta": "delta"}.get(name)
-        if place is not None and not self._failed:
-            self._envelope = _completed(self._envelope, Fields(payload).noise(place).raw)
+        if self._failed:
+            self._envelope.pop("stop_reason", None)  # no success before an error either
+        elif name == "message_start":
+            self._envelope = _completed(self._envelope, Fields(payload).noise("message").raw)
+        elif name == "message_delta":
+            beside = {key: value for key, value in payload.items() if key not in ("type", "delta", "usage")}
+            self._envelope = _completed(self._envelope, beside | dict(Fields(payload).noise("delta").raw))
 
     def _tools(self) -> list[Part]:
-        return [part for part in self._message.parts if part.start.kind == "tool"]
+        return [part for part in self._assembler.message.parts if part.start.kind == "tool"]
 
 
 class OpenAIAccumulator(_DialectAccumulator):
@@ -177,7 +183,7 @@ class OpenAIAccumulator(_DialectAccumulator):
     own message, and `usage`. The argument's own `id`, `created` and `model` stay.
     """
 
-    _dialect = openai_chat.DIALECT
+    dialect = "openai-chat"
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,44 +195,35 @@ class OpenAIAccumulator(_DialectAccumulator):
     def get_complete_tool_calls(self) -> list[Json]:
         calls: list[Json] = []
         seen: Counter[int] = Counter()
-        tools = (part for part in self._message.parts if part.start.kind in ("tool", "custom_tool"))
+        tools = (part for part in self._assembler.message.parts if part.start.kind in ("tool", "custom_tool"))
         for order, part in enumerate(tools):
             choice = part.start.choice
-            if _is_complete(part, self._reason(self._finishes.get(choice)) in _CUT):
-                function = {"name": part.start.name, "arguments": openai_chat.response.arguments(part)}
-                call = {"id": part.start.id, "type": "function", "index": seen[choice], "order": order}
-                calls.append({**call, "function": function})
+            if _is_complete(part, _unified(self._finishes.get(choice)) in _CUT):
+                function = {"name": part.start.name, "arguments": arguments(part)}
+                head = {"id": part.start.id, "type": "function", "index": seen[choice], "order": order}
+                calls.append({**head, "function": function})
             seen[choice] += 1
         return calls
 
     def rebuild_response_object(self, response: Json) -> Json:
-        message = self._message
+        message = self._assembler.message
         if message.start is None:
-            return deepcopy({**response, "choices": []})
-        message.finishes = {number: Finish(number, FinishReason("unknown", raw)) for number, raw in self._finishes.items()}
-        whole = self._dialect.body(message, self._context, Losses())
+            return deepcopy({"choices": []} | response)
+        for choice, raw in self._finishes.items():
+            message.finishes[choice] = Finish(choice, FinishReason("unknown", raw))
+        whole = dialects.get(self.dialect).body(message, self._context, Losses())
         for choice in whole["choices"]:
             choice["finish_reason"] = self._finishes.get(choice["index"])
-        usage = self._usage(message)
-        out = _completed(whole, response) | {"choices": whole["choices"]} | ({} if usage is None else {"usage": usage})
-        return deepcopy(out)
+        return deepcopy(_completed(whole, response) | {"choices": whole["choices"], **self._usage(message)})
 
     def _note(self, name: str, payload: Json, events: list[Event]) -> None:
         if self._failed:
+            self._finishes.clear()  # no success before an error either
             return
         for choice in Fields(payload).each("choices"):
             number, raw = choice.integer("index") or 0, choice.word("finish_reason")
-            if raw and self._rank(raw) > self._rank(self._finishes.get(number)):
+            if raw not in ("", "null") and _rank(raw) > _rank(self._finishes.get(number)):
                 self._finishes[number] = raw
-
-    @staticmethod
-    def _reason(raw: str | None) -> FinishKind | None:
-        return None if raw is None else openai_chat.maps.FINISH_READ.get(raw, "unknown")
-
-    def _rank(self, raw: str | None) -> int:
-        """A finish reason gives way to one that says more, as in the reader."""
-        reason = self._reason(raw)
-        return -1 if reason is None else openai_chat.maps.FINISH_RANK.get(reason, 3)
 
 
 class ResponsesAccumulator(_DialectAccumulator):
@@ -237,31 +234,35 @@ class ResponsesAccumulator(_DialectAccumulator):
     `reasoning.summary` and `text` (all text joined) where there are any.
     """
 
-    _dialect = openai_responses.DIALECT
-    _terminal: ClassVar = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+    dialect = "openai-responses"
+    _terminal: Final = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 
     def __init__(self) -> None:
         super().__init__()
-        self._final: Json | None = None
+        self._final: Json = {}
 
     def get_complete_tool_calls(self) -> list[Json]:
-        message = self._message
-        return deepcopy([call for parts in _items(message) for call in self._calls(parts, message)])
+        message = self._assembler.message
+        return [call for parts in _items(message) if (call := self._call(parts, message))]
 
     def get_completed_response(self) -> Json | None:
-        """The response as the terminal event had it, complete or not; None before there was one."""
-        return deepcopy(self._final)
+        """The response as the terminal event had it, whatever its status; None before there was one."""
+        return deepcopy(self._final) or None
 
     def rebuild_response_object(self, response: Json) -> Json:
-        message = self._message
-        started = message.start.meta.get(self._dialect.name, {}).get("response", {}) if message.start else {}
-        final = self._final or {}
-        out = {**response, **(final or started)}
+        message = self._assembler.message
+        started = message.start.meta.get(self.dialect, {}).get("response", {}) if message.start else {}
+        out = {**response, **(self._final or started)}
         items = [self._item(parts, message) for parts in _items(message)]
-        output = Fields(final).raw.get("output") or items or out.get("output")
+        output = self._final.get("output") or items or out.get("output")
         out["output"] = output if isinstance(output, list) else []
         calls, text = self.get_complete_tool_calls(), message.text()
-        summary = [self._content(part) for part in message.parts if part.start.channel == "summary" and part.text]
+        cited = Cited(Losses())
+        summary = [
+            content(part, self._context, cited)
+            for part in message.parts
+            if part.start.channel == "summary" and part.text
+        ]
         if calls:
             out["tool_calls"] = calls
         if summary:
@@ -272,26 +273,25 @@ class ResponsesAccumulator(_DialectAccumulator):
 
     def _note(self, name: str, payload: Json, events: list[Event]) -> None:
         if name in self._terminal:
-            self._final = dict(Fields(payload).noise("response").raw) or self._final
+            self._final = dict(Fields(payload).noise("response").raw)
 
-    def _calls(self, parts: list[Part], message: Message) -> list[Json]:
-        part = parts[0]
-        cut = Fields(_done(parts) or self._final or {}).word("status") in ("incomplete", "failed")
+    def _call(self, parts: list[Part], message: Message) -> Json | None:
+        """The item as a tool call, if it is a complete one."""
+        done = Fields(_done(parts))
+        # What the item says in the end counts: GitHub Copilot may send the deltas encrypted.
+        part = replace(parts[0], text=done.word("arguments") or parts[0].text)
+        cut = Fields(done.raw or self._final).word("status") in ("incomplete", "failed")
         if part.start.kind != "tool" or not _is_complete(part, cut):
-            return []
-        item = self._item(parts, message)
-        function = {"name": item.get("name"), "arguments": part.text or "{}"}
-        return [{"id": item.get("id"), "type": "function_call", "call_id": part.start.id, "function": function}]
+            return None
+        own = self._item(parts, message)
+        function = {"name": own.get("name"), "arguments": arguments(part)}
+        return {"id": own.get("id"), "type": "function_call", "call_id": part.start.id, "function": function}
 
     def _item(self, parts: list[Part], message: Message) -> Json:
         """An output item as `output_item.done` had it, else as far as it came."""
         start = parts[0].start
-        id = openai_responses.response.item_id(start, message.start.id if message.start else "", start.group or 0)
-        cited = openai_responses.response.Cited(Losses())
-        return _done(parts) or openai_responses.response.item(parts, id, "in_progress", self._context, cited)
-
-    def _content(self, part: Part) -> Json:
-        return openai_responses.response.content(part, self._context, openai_responses.response.Cited(Losses()))
+        id = item_id(start, message.start.id if message.start else "", start.group or 0)
+        return _done(parts) or item(parts, id, "in_progress", self._context, Cited(Losses()))
 
 
 def _is_complete(part: Part, cut: bool) -> bool:
@@ -301,20 +301,30 @@ def _is_complete(part: Part, cut: bool) -> bool:
     return is_object(part.text) if part.text and part.start.kind == "tool" else not cut
 
 
-def _completed(known: Json, news: Mapping[str, Any]) -> Json:
+def _completed(known: Mapping[str, Any], news: Mapping[str, Any]) -> Json:
     """News win; a null is none where something is known."""
-    return known | {key: value for key, value in news.items() if value is not None or key not in known}
+    return {**known, **{key: value for key, value in news.items() if value is not None or key not in known}}
+
+
+def _unified(finish_reason: str | None) -> FinishKind | None:
+    return None if finish_reason is None else FINISH_READ.get(finish_reason, "unknown")
+
+
+def _rank(finish_reason: str | None) -> int:
+    """A finish reason gives way to one that says more, as in the reader."""
+    unified = _unified(finish_reason)
+    return -1 if unified is None else FINISH_RANK.get(unified, 3)
 
 
 def _items(message: Message) -> list[list[Part]]:
     """The parts of each output item of a Responses message, by output_index."""
-    items: dict[int, list[Part]] = {}
+    items: dict[tuple[int, str], list[Part]] = {}
     for part in message.parts:
-        items.setdefault(part.start.group or 0, []).append(part)
-    return [items[index] for index in sorted(items)]
+        items.setdefault((part.start.group or 0, item_type(part.start)), []).append(part)
+    return [items[place] for place in sorted(items)]
 
 
 def _done(parts: list[Part]) -> Json:
     """The item of `output_item.done`; empty before it came."""
     end = parts[-1].end
-    return dict(end.meta.get(openai_responses.DIALECT.name, {}).get("item", {})) if end is not None else {}
+    return dict(end.meta.get(ResponsesAccumulator.dialect, {}).get("item", {})) if end is not None else {}

@@ -94,9 +94,6 @@ class OpenAIStreamProcessor:
         if "tool_calls" in choice["delta"] and not self.enable_tool_calls:
             return
         if choice["finish_reason"] is not None:
-            called = any(part.start.kind == "tool" for part in translator.message.parts)
-            if choice["finish_reason"] == "stop" and called:
-                choice["finish_reason"] = "tool_calls"
             if choice["finish_reason"] == "tool_calls" and not self.enable_tool_calls:
                 choice["finish_reason"] = "stop"
             if self.enable_usage and translator.usage is not None:
@@ -139,7 +136,7 @@ class AnthropicStreamProcessor:
             yield frame
 
     def _translator(self, first: Json) -> Translator:
-        if "type" in first:
+        if isinstance(first.get("type"), str):
             return Translator("anthropic", "anthropic")
         return Translator("openai-chat", "anthropic", model=self.model)
 
