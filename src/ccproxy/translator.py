@@ -121,7 +121,6 @@ class Translator:
         self._write_one: Callable[[str], bytes] | None = None
         self._add_text: Callable[[str], None] = [""].append
         self._scanner: ObjectScanner | None = None
-        self._passed = 0  # bytes that went through untouched
         self._ended = False  # nothing more will be said
         self._closed = False
 
@@ -239,7 +238,6 @@ class Translator:
 
     def _leave(self, block: bytes, events: list[Event]) -> bytes:
         """The block as it came, up to the frame at fault; what the provider itself reports as an error is no fault."""
-        start, self._passed = self._passed, self._passed + len(block)
         if not events or self.error is not None:
             return block
         last = events[-1]
@@ -249,7 +247,7 @@ class Translator:
         if last.raw:
             return block
         self._ended = True
-        before = block[: last.offset - start]
+        before = block[: last.offset - self._reader.offset]
         if before and not before.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")):
             before += b"\n\n"
         return before + self._writer.interrupt(self.message, last)

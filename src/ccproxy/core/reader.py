@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, cast
 
 import msgspec
 
-from ccproxy.wire.json import JSONError, loads
+from ccproxy.wire.json import JSONError, join, loads
 from ccproxy.wire.sse import BOM, Run, end_of_frame, offsets, parse
 
 from .events import (
@@ -56,12 +56,14 @@ class BaseReader:
         self._head_size = 1
         self._first_data = b""
         self._note = ""  # the first stray line, for the error message if nothing else comes
+        self.offset = 0
+        """Bytes before the read under way."""
         self._block = b""  # the read under way,
-        self._block_offset = 0  # the bytes before it,
         self._block_frame = 0  # and the frames before it
         self._frames = 0
         self._marks: list[tuple[int, int]] = []  # (events when a frame began, its number)
         self._repairs = [self.quirks[name]() for name in context.quirks]
+        self._halves: dict[int, str] = {}  # the first half of a character whose second half is to come, by part
         self.next_part = 0
         self.part = -1
         """The part that the last typed frame extends."""
@@ -96,19 +98,22 @@ class BaseReader:
         """The events of a block of complete frames."""
         self._begin(block)
         position = no_run = self._skip_bom(block)
+        returns = 13 in block
+        if returns or len(block) > self.context.limits.max_frame:
+            no_run = len(block)
         while position < len(block) and not self.finished:
             if position >= no_run and block.startswith(self._head, position):
                 read, no_run = self._read_run(block, position)
                 if read:
                     position = no_run
                     continue
-            end, after = end_of_frame(block, position)
+            end, after = end_of_frame(block, position, returns)
             self._read_raw(block[position:end])
             position = after
         return self.events
 
     def _skip_bom(self, block: bytes) -> int:
-        return len(BOM) if self._block_offset == 0 and block.startswith(BOM) else 0
+        return len(BOM) if self.offset == 0 and block.startswith(BOM) else 0
 
     def read_one(self, block: bytes) -> str:
         """The text of the one delta that the block is, for part `part`; "" if it is anything else, and nothing read.
@@ -124,16 +129,16 @@ class BaseReader:
             text = self.text_of(self._decode(data))
         except JSONError:
             return ""
-        if text:
-            self._frames += 1
-            self._block_offset += len(block)
+        if not text or self._halves:
+            return ""
+        self._frames += 1
+        self.offset += len(block)
         return text
 
     def mark_one(self, block: bytes) -> None:
         """Remember the block of the last `read_one` for `locate`."""
-        self._block_offset -= len(block)
+        self.offset -= len(block)
         self._frames -= 1
-        self._block = b""
         self._begin(block)
         self._mark()
 
@@ -177,12 +182,12 @@ class BaseReader:
         frame += text
         starts = offsets(self._block)
         place = frame - self._block_frame
-        return frame, self._block_offset + (starts[place] if place < len(starts) else len(self._block))
+        return frame, self.offset + (starts[place] if place < len(starts) else len(self._block))
 
     def _begin(self, block: bytes) -> None:
         self.events = []
         self._marks = []
-        self._block_offset += len(self._block)
+        self.offset += len(self._block)
         self._block_frame = self._frames
         self._block = block
 
@@ -192,8 +197,8 @@ class BaseReader:
 
     def _read_run(self, block: bytes, start: int) -> tuple[bool, int]:
         """Whether frames from `start` on were read as one run; where it ends, before which none is tried again."""
-        if self._run is None or len(block) > self.context.limits.max_frame or 13 in block:
-            return False, len(block)
+        if self._run is None or self._halves:
+            return False, start + 1
         data, end = self._run.data(block, start)
         try:
             frames = self._decode_lines(b"\n".join(data))
@@ -239,7 +244,7 @@ class BaseReader:
             text = self.text_of(self._decode(data))
         except JSONError:
             return False
-        if not text:
+        if not text or self._halves:
             return False
         self.events.append(Delta(self.part, [text]))
         head = Run.head_of(raw, data)
@@ -333,12 +338,28 @@ class BaseReader:
         return part
 
     def delta(self, part: int, text: str, logprobs: list[Any] | None = None) -> None:
-        """Text for an open part; empty text is none."""
+        """Text for an open part; empty text is none.
+
+        Some providers cut text between the halves of a surrogate pair. The halves go on together: what one SDK joins,
+        another refuses.
+        """
+        half = self._halves.pop(part, "")
+        if half or (text and "\ud800" <= text[-1] <= "\udbff"):
+            text = join([half, text])
+            if "\ud800" <= text[-1] <= "\udbff":
+                self._halves[part] = text[-1]
+                text = text[:-1]
         if text or logprobs:
             self.events.append(Delta(part, [text], logprobs))
 
     def close_part(self, part: int, meta: Meta | None = None) -> None:
+        self._flush_half(part)
         self.events.append(PartEnd(part, meta or {}))
+
+    def _flush_half(self, part: int) -> None:
+        half = self._halves.pop(part, "")
+        if half:
+            self.events.append(Delta(part, [half]))
 
     def usage(self, usage: Usage | None) -> None:
         if usage is not None:
@@ -378,6 +399,8 @@ class BaseReader:
 
     def _error(self, error: StreamError) -> None:
         self.finished = True
+        for part in list(self._halves):
+            self._flush_half(part)
         frame, offset = self.locate(len(self.events))
         self.events.append(msgspec.structs.replace(error, frame=frame, offset=offset))
 

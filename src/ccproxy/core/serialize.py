@@ -48,6 +48,7 @@ class Serializer:
             try:
                 self._push(event, out)
             except _Refused as refused:
+                self._flush(out)
                 frame, offset = locate(position, refused.text)
                 return out, position, StreamError(refused.kind, refused.message, None, offset, frame)
         return out, len(events), None
@@ -61,6 +62,9 @@ class Serializer:
             self._end(event, out)
         elif type(event) is Signature or type(event) is Citation or type(event) is Opaque:
             self._attach(event.part, event, out)
+        elif type(event) is StreamError:
+            self._flush(out)
+            out.append(event)
         elif type(event) is not Finish or event.choice == 0:
             out.append(event)
 
@@ -116,6 +120,13 @@ class Serializer:
             self._waiting[event.part].append(event)
         elif event.part not in self._yielded and event.part not in self._dropped:
             out.append(event)
+
+    def _flush(self, out: list[Event]) -> None:
+        """The stream fails: what waits goes out before the error, each part ended by the next."""
+        while self._waiting and self.live is not None:
+            out.append(PartEnd(self.live))
+            self.live = self.scanner = None
+            self._release(out)
 
     def _release(self, out: list[Event]) -> None:
         while self.live is None and self._waiting:

@@ -7,6 +7,7 @@ names the scheme and the model, so that nothing is ever handed to a provider or 
 from base64 import b64decode, b64encode
 from typing import Any, NamedTuple
 
+from ccproxy.core.events import Signature
 from ccproxy.wire.json import JSONError, dumps, loads
 
 _MAGIC = b"ccproxy:1"  # nine bytes, so that its twelve base64 characters stand for themselves
@@ -17,11 +18,14 @@ class Sealed(NamedTuple):
     scheme: str
     model: str
     value: str
+    redacted: bool
+    """Whether it is the data of redacted reasoning, and not the signature of any."""
 
 
-def seal(scheme: str, model: str, value: str) -> str:
+def seal(signature: Signature, redacted: bool) -> str:
     """An envelope for another dialect's signature field."""
-    return b64encode(_MAGIC + dumps([scheme, model, value])).decode("ascii")
+    content = [signature.scheme, signature.model, signature.value, redacted]
+    return b64encode(_MAGIC + dumps(content)).decode("ascii")
 
 
 def unseal(text: str) -> Sealed | None:
@@ -30,9 +34,9 @@ def unseal(text: str) -> Sealed | None:
         return None
     try:
         content: Any = loads(b64decode(text, validate=True)[len(_MAGIC) :])
-        scheme, model, value = content
+        scheme, model, value, redacted = content
     except (*JSONError, TypeError):
         return None
     if isinstance(scheme, str) and isinstance(model, str) and isinstance(value, str):
-        return Sealed(scheme, model, value)
+        return Sealed(scheme, model, value, redacted is True)
     return None

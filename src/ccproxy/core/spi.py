@@ -41,6 +41,8 @@ class Reader(Protocol):
 
     finished: bool
     """Whether the stream has ended; what comes after is ignored."""
+    offset: int
+    """Bytes before the block of the last read."""
     part: int
     """The part whose text `read_one` gave."""
 

@@ -99,9 +99,9 @@ class SSEDecoder:
         return tail
 
 
-def end_of_frame(block: bytes, start: int) -> tuple[int, int]:
-    """Where the frame that begins at `start` ends, and where the next one begins."""
-    if 13 in block:
+def end_of_frame(block: bytes, start: int, returns: bool) -> tuple[int, int]:
+    """Where the frame that begins at `start` ends, and where the next one begins; `returns` if the block has CRs."""
+    if returns:
         match = _BLANK_LINE.search(block, start)
         return match.span() if match else (len(block), len(block))
     end = block.find(b"\n\n", start)
@@ -152,15 +152,14 @@ class Run:
 
     def data(self, block: bytes, start: int) -> tuple[list[bytes], int]:
         """The data of the frames from `start` on, and where the run of them ends. No carriage return may be in it."""
-        end = len(block)
-        data = self._data.findall(block, start)
-        if sum(map(len, data)) + len(data) * (len(self.head) + 2) != end - start:
-            match = self._frames.match(block, start)
-            if match is None:
-                return [], start
-            end = match.end()
-            data = self._data.findall(block, start, end)
-        return data, end
+        if start == 0:  # most reads are nothing but such frames
+            data = self._data.findall(block)
+            if sum(map(len, data)) + len(data) * (len(self.head) + 2) == len(block):
+                return data, len(block)
+        match = self._frames.match(block, start)
+        if match is None:
+            return [], start
+        return self._data.findall(block, start, match.end()), match.end()
 
 
 def encode(payload: bytes, event: str = "") -> bytes:

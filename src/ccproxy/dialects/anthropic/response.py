@@ -51,7 +51,7 @@ def block(part: Part) -> dict[str, Any]:
     if start.kind == "reasoning":
         return {"type": "thinking", "thinking": part.text, "signature": signature(part.signature)}
     if start.kind == "redacted":
-        return {"type": "redacted_thinking", "data": signature(part.signature)}
+        return {"type": "redacted_thinking", "data": signature(part.signature, redacted=True)}
     if start.kind in ("tool", "custom_tool"):
         return {"type": "tool_use", "id": start.id, "name": start.name, "input": tool_input(part), **own}
     whole = dict(own["block"])
@@ -74,11 +74,11 @@ def tool_input(part: Part) -> Any:
         return {"_raw": part.text}
 
 
-def signature(event: Signature | None) -> str:
+def signature(event: Signature | None, redacted: bool = False) -> str:
     """Anthropic's own signature bare, another's in an envelope, none as the empty string."""
     if event is None:
         return ""
-    return event.value if event.scheme == SCHEME else seal(event.scheme, event.model, event.value)
+    return event.value if event.scheme == SCHEME else seal(event, redacted)
 
 
 def lose(part: Part | PartStart, losses: Losses) -> None:

@@ -26,7 +26,7 @@ _PIECEWISE: Final = ("data", "transcript")  # fields of audio that come in piece
 class _Choice:
     """One choice: its open parts, its calls, why it finished."""
 
-    __slots__ = ("audio", "calls", "finish", "live", "number", "plain", "signed", "stop_sequence", "text")
+    __slots__ = ("audio", "calls", "finish", "live", "number", "plain", "signed", "signed_by", "stop_sequence", "text")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -40,6 +40,8 @@ class _Choice:
         """The last text part, for citations that come late."""
         self.signed: int | None = None
         """The last reasoning part, for signatures that come late."""
+        self.signed_by: int | None = None
+        """The index of the entry that signed it."""
         self.plain = False
         """Whether a plain field has reasoning text, so that entries with signatures only repeat it."""
         self.audio: dict[str, list[Any]] = {}
@@ -92,15 +94,15 @@ class Reader(BaseReader):
             failed = True  # the error object itself, without its envelope
         if not self.started and not failed and not choices and not frame.word("id"):
             return  # Azure's first chunk: content filter results and nothing else
+        counted = usage.read(frame.noise("usage").raw or frame.noise("x_groq").noise("usage").raw)
         if not failed:
-            self._start(frame)
+            self._start(frame, counted)
         for choice in choices:
             if self.started and (not failed or choice.raw.get("delta")):
                 self._choice(choice)
         for citation in frame.list("citations"):  # Perplexity: all of them on every chunk
             if isinstance(citation, str) and citation not in self._cited:
                 self._cite_source(citation)
-        counted = usage.read(frame.noise("usage").raw or frame.noise("x_groq").noise("usage").raw)
         if counted is not None and counted != self._usage and self.started:
             self._usage = counted
             self.usage(counted)
@@ -108,12 +110,13 @@ class Reader(BaseReader):
         if failed:
             self.report(frame.raw if frame.raw.get("error") or event == "error" else {**frame.raw, "error": failed})
 
-    def _start(self, frame: Fields) -> None:
+    def _start(self, frame: Fields, counted: Usage | None) -> None:
         if not self.started:
             self._model = frame.word("model")
             own = {key: frame.raw[key] for key in _ECHOED if frame.raw.get(key)}
             created = frame.number("created")
-            self.start(frame.word("id"), self._model, created or None, meta={self.dialect: own} if own else None)
+            self._usage = counted
+            self.start(frame.word("id"), self._model, created or None, counted, {self.dialect: own} if own else None)
 
     def provider_error(self, payload: Mapping[str, Any]) -> StreamError:
         return errors.read(payload)
@@ -176,6 +179,7 @@ class Reader(BaseReader):
                 choice.text = part
             elif kind == "reasoning":
                 choice.signed = part
+                choice.signed_by = None
         if kind == "text":
             self._text[wire_index] = part
         elif kind == "reasoning":
@@ -221,7 +225,7 @@ class Reader(BaseReader):
             elif kind in ("reasoning.text", "reasoning.summary"):
                 if not choice.plain:
                     self._say(choice, wire_index, "reasoning", detail.text("text") or detail.text("summary"))
-                self._sign(choice, scheme, detail.text("signature"))
+                self._sign_detail(choice, wire_index, scheme, detail.text("signature"), detail.number("index"))
             else:
                 self.opaque({"reasoning_details": [detail.raw]})
         if delta.raw.get("reasoning_details"):
@@ -232,8 +236,19 @@ class Reader(BaseReader):
             else:
                 if not choice.plain:
                     self._say(choice, wire_index, "reasoning", block.text("thinking"))
-                self._sign(choice, "anthropic", block.text("signature"))
+                self._sign_detail(choice, wire_index, "anthropic", block.text("signature"), None)
         self._sign(choice, "copilot", delta.text("reasoning_opaque"))
+
+    def _sign_detail(self, choice: _Choice, wire_index: int, scheme: str, value: str, index: int | None) -> None:
+        """The signature of an entry: of the last reasoning, or of one without text if that has another's already."""
+        if not value:
+            return
+        if choice.signed is None or (choice.signed_by is not None and choice.signed_by != index):
+            self._end_live(choice)
+            choice.signed = self.open("reasoning", choice=choice.number)
+            choice.live["reasoning"] = choice.signed
+        choice.signed_by = index
+        self._signature(choice.signed, scheme, value)
 
     def _sign(self, choice: _Choice, scheme: str, value: str) -> None:
         """A signature of the reasoning so far; without any it stands alone as redacted reasoning."""

@@ -51,7 +51,7 @@ def thinking_element(part: Part) -> str:
 def reasoning_detail(part: PartStart, signature: Signature, index: int) -> dict[str, Any]:
     """The entry of `reasoning_details` (OpenRouter's convention) that carries a signature or redacted reasoning."""
     known = FORMAT_WRITE.get(signature.scheme)
-    value = signature.value if known else seal(signature.scheme, signature.model, signature.value)
+    value = signature.value if known else seal(signature, part.kind == "redacted")
     if part.kind == "redacted":
         return {"type": "reasoning.encrypted", "index": index, "format": known or "unknown", "data": value}
     return {"type": "reasoning.text", "index": index, "format": known or "unknown", "signature": value}

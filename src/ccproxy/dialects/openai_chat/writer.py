@@ -153,7 +153,9 @@ class Writer(BaseWriter):
         if start.kind == "tool" and event.scheme == "gemini":
             index = self._choices[start.choice].calls[event.part]
             extra = {"google": {"thought_signature": event.value}}
-            self._chunk(start.choice, {"tool_calls": [{"index": index, "extra_content": extra}]})
+            self._chunk(
+                start.choice, {"tool_calls": [{"index": index, "function": {"arguments": ""}, "extra_content": extra}]}
+            )
         elif start.kind in ("reasoning", "redacted") and self.context.reasoning_details:
             choice = self._choices[start.choice]
             self._chunk(start.choice, {"reasoning_details": [response.reasoning_detail(start, event, choice.details)]})

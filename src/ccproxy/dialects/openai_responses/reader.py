@@ -220,14 +220,14 @@ class Reader(BaseReader):
     def _sign(self, item: _Item, encrypted: str) -> None:
         if not encrypted and item.parts:
             return
+        sealed = unseal(encrypted)
         if item.live is None:
-            kind: PartKind = "redacted" if encrypted else "reasoning"
+            kind: PartKind = "redacted" if encrypted and (sealed is None or sealed.redacted) else "reasoning"
             item.live = ("", 0)
             meta = {self.dialect: {"item": dict(item.raw.raw)}}
             item.parts[item.live] = self.open(kind, channel="summary", group=item.index, meta=meta)
         if encrypted:
             part = item.parts[item.live]
-            sealed = unseal(encrypted)
             self.events.append(
                 Signature(part, sealed.scheme, sealed.value, sealed.model)
                 if sealed

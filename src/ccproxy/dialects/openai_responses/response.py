@@ -130,10 +130,8 @@ def item(parts: Sequence[Part], id: str, status: str, context: Context, cited: A
             out["content"] = full
         signature = next((part.signature for part in reversed(parts) if part.signature), None)
         if signature is not None:
-            own_scheme = signature.scheme == SCHEME
-            out["encrypted_content"] = (
-                signature.value if own_scheme else seal(signature.scheme, signature.model, signature.value)
-            )
+            redacted = start.kind == "redacted"
+            out["encrypted_content"] = signature.value if signature.scheme == SCHEME else seal(signature, redacted)
     elif kind == "function_call":
         out["arguments"] = parts[0].text or "{}"
         out["status"] = status if is_object(out["arguments"]) else "incomplete"
@@ -211,6 +209,8 @@ def terminal(event: Finish, called: bool, losses: Losses) -> tuple[str, str | No
     """The terminal status and the reason of incomplete; `called` if there are calls in the output."""
     own = event.meta.get(_DIALECT, {}).get("response", {})
     unified = event.reason.unified
+    if unified == "cancelled" and not own.get("incomplete_details"):
+        return "cancelled", None
     reason = FINISH_WRITE[unified]
     details = own.get("incomplete_details")
     if isinstance(details, dict) and isinstance(details.get("reason"), str):
@@ -268,6 +268,8 @@ def _output(message: Message, context: Context, losses: Losses, seed: str) -> li
             lose(part.start, losses)
         elif not is_empty(part):
             kept.append(part)
+            if part.logprobs and part.start.kind != "text":
+                losses.add("logprobs", part.start.part, f"log probabilities of {part.start.kind}")
             if part.signature and part.start.kind not in ("reasoning", "redacted"):
                 losses.add("signature", part.start.part, f"{part.signature.scheme} signature on {part.start.kind}")
     cited = Cited(losses)

@@ -142,13 +142,15 @@ class Writer(BaseWriter):
         self.stream_into(start.part, payload, name)
 
     def on_delta(self, event: Delta) -> None:
-        pending = self._pending
+        if self._pending is not None and self._pending.part == event.part:
+            self._begin(self._pending)
         item = self._item
-        if pending is not None and pending.part == event.part:
-            item = self._begin(pending)
-            if pending.kind == "reasoning":
-                self._begin_content(item, pending)
-        if item is None or item.open is None or event.part not in item.parts:
+        start = item.parts.get(event.part) if item is not None else None
+        if item is None or start is None:
+            return
+        if item.open is None and start.kind == "reasoning":
+            self._begin_content(item, start)
+        if item.open is None:
             return
         if event.logprobs is None:
             self.out.append(self.encode_texts(event.part, event.texts))
@@ -251,7 +253,7 @@ class Writer(BaseWriter):
     def on_end(self, event: StreamEnd) -> None:
         finish = self._finish or Finish(0, FinishReason("unknown"))
         status, reason = response.terminal(finish, self._called, self.losses)
-        self._end_item(status)
+        self._end_item("completed" if status == "completed" else "incomplete")
         own = finish.meta.get(self.dialect, {}).get("response", {})
         last = {key: value for key, value in own.items() if key not in ("id", "model", "output", "usage", "status")}
         details = {"reason": reason} if reason else None
@@ -268,7 +270,8 @@ class Writer(BaseWriter):
 
     def _terminal(self, status: str, /, **fields: Any) -> None:
         last = {**(self._response or {}), **fields, "status": status, "output": self._output}
-        self._event(f"response.{status}", response={**last, "usage": usage.write(self._usage)})
+        name = "incomplete" if status == "cancelled" else status  # there is no event of its own for it
+        self._event(f"response.{name}", response={**last, "usage": usage.write(self._usage)})
 
     def interrupt(self, message: Message, error: StreamError) -> bytes:
         if message.start is not None:
