@@ -248,6 +248,6 @@ class Translator:
             return block
         self._ended = True
         before = block[: last.offset - self._reader.offset]
-        if before and not before.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")):
-            before += b"\n\n"
+        if self._closed and before.strip(b"\r\n"):
+            before += b"\n\n"  # the last frame, which lacked it
         return before + self._writer.interrupt(self.message, last)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, cast
 
 import msgspec
 
-from ccproxy.wire.json import JSONError, join, loads
+from ccproxy.wire.json import JSONError, dumps, join, loads
 from ccproxy.wire.sse import BOM, Run, end_of_frame, offsets, parse
 
 from .events import (
@@ -153,7 +153,7 @@ class BaseReader:
         """The events of one frame that was decoded elsewhere."""
         self._begin(b"")
         if not self.finished:
-            self._first_data = self._first_data or repr(payload).encode("utf-8", "surrogatepass")
+            self._first_data = self._first_data or dumps(payload)
             self._mark()
             self._handle(event, payload)
         return self.events
@@ -169,7 +169,7 @@ class BaseReader:
             self._read_raw(raw)
         if not self.finished:
             self._marks.append((len(self.events), self._frames))
-            self.end_of_stream()
+            self._end_of_stream()
         return self.events
 
     def locate(self, position: int, text: int = 0) -> tuple[int, int]:
@@ -256,7 +256,7 @@ class BaseReader:
 
     def _read_data(self, event: str, data: bytes) -> None:
         if data.startswith(b"[DONE]"):
-            self.end_of_stream()
+            self._end_of_stream()
             return
         if not data.strip():
             return
@@ -270,6 +270,14 @@ class BaseReader:
             self.fail("protocol", f"the data must be a JSON object, not {_excerpt(data)}")
             return
         self._handle(event, cast("dict[str, Any]", payload))
+
+    def _end_of_stream(self) -> None:
+        for quirk in self._repairs:
+            frame = quirk.release()
+            if frame:
+                self.handle("", Fields(frame))
+        if not self.finished:
+            self.end_of_stream()
 
     def _handle(self, event: str, payload: Mapping[str, Any]) -> None:
         try:

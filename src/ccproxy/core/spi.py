@@ -67,6 +67,9 @@ class Quirk(Protocol):
     """A vendor repair asked for by name: made once for a stream, it repairs the frames in turn before they are read."""
 
     def repair(self, frame: dict[str, Any]) -> dict[str, Any]: ...
+    def release(self) -> dict[str, Any]:
+        """A last frame with what is still held when the stream ends; empty if nothing is."""
+        ...
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,11 +29,14 @@ def loads(data: bytes) -> Any:
             raise
     import json  # only needed for lone surrogates
 
-    return json.loads(data, parse_constant=_refuse_constant)
+    return json.loads(data, parse_constant=_finite, parse_float=_finite)
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _finite(number: str) -> float:
+    value = float(number)
+    if value in (float("inf"), float("-inf")) or value != value:
+        raise ValueError(f"{number} is out of range")
+    return value
 
 
 def dumps(value: object) -> bytes:
@@ -122,8 +125,8 @@ class ObjectScanner:
 class Hole:
     """Marks the place of a value in a payload that an `Envelope` is compiled from."""
 
-    TEXT: Final = "\ue000text\ue000"
-    COUNT: Final = "\ue000count\ue000"
+    TEXT: Final = "\0text\0"
+    COUNT: Final = "\0count\0"
 
 
 class Envelope:
@@ -209,7 +212,9 @@ class CountedEnvelope:
 
 
 def _split(encoded: bytes, hole: str) -> tuple[bytes, bytes]:
-    before, mark, after = encoded.partition(dumps(hole))
-    if not mark or dumps(hole) in after:
-        raise ValueError(f"an envelope needs its hole {hole!r} exactly once")
+    """What is before the hole and behind it. The count is the first value that looks like it, the text the last."""
+    mark = dumps(hole)
+    before, found, after = encoded.partition(mark) if hole == Hole.COUNT else encoded.rpartition(mark)
+    if not found:
+        raise ValueError(f"the payload of an envelope needs the hole {hole!r}")
     return before, after

@@ -12,7 +12,6 @@ import msgspec
 BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
-_FRAME = re.compile(rb"[^\r\n](?:[^\r\n]|(?:\r\n|\n|\r(?!\n))(?=[^\r\n]))*")
 _HEAD = re.compile(rb"(?:event:.*\n)?data: ")
 _RECONNECTION = re.compile(rb"(?:id|retry)(?::|\Z)|event\Z")  # fields of no use here, and an event without a name
 
@@ -110,7 +109,16 @@ def end_of_frame(block: bytes, start: int, returns: bool) -> tuple[int, int]:
 
 def offsets(block: bytes) -> list[int]:
     """Where each frame of a block begins."""
-    return [match.start() for match in _FRAME.finditer(block)]
+    starts: list[int] = []
+    position = 0
+    returns = 13 in block
+    while position < len(block):
+        end, after = end_of_frame(block, position, returns)
+        length = len(block[position:end].lstrip(b"\r\n"))
+        if length:
+            starts.append(end - length)
+        position = after
+    return starts
 
 
 def parse(raw: bytes) -> Frame:
@@ -165,5 +173,5 @@ class Run:
 def encode(payload: bytes, event: str = "") -> bytes:
     """One frame."""
     if event:
-        return b"event: %b\ndata: %b\n\n" % (event.encode(), payload)
+        return b"event: %b\ndata: %b\n\n" % (event.encode("utf-8", "replace"), payload)
     return b"data: %b\n\n" % payload

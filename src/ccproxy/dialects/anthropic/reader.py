@@ -16,18 +16,20 @@ from .maps import BLOCK_KIND, DELTA_KIND, FINISH_READ
 from .response import SCHEME
 from .wire_types import DELTA_TYPES, ContentBlockDelta
 
+_CALLS: Final = ("tool", "server_tool")
 _ENVELOPE_FIELDS: Final = frozenset(
-    {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage"}
+    {"type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage"}
 )
 
 
 class _Block:
     """An open content block."""
 
-    __slots__ = ("input", "kind", "part")
+    __slots__ = ("id", "input", "kind", "part")
 
-    def __init__(self, part: int, kind: PartKind, input: str) -> None:
+    def __init__(self, part: int, kind: PartKind, id: str = "", input: str = "") -> None:
         self.part = part
+        self.id = id
         self.kind: PartKind = kind
         self.input = input
         """Arguments that came whole with the start; they count if no delta follows."""
@@ -133,13 +135,16 @@ class Reader(BaseReader):
         self._open(self._latest + 1 if index is None else index, frame.fields("content_block"))
 
     def _open(self, index: int, block: Fields) -> None:
-        if index in self._blocks:
+        known = self._blocks.get(index)
+        if known is not None:
+            if known.id and known.id == block.word("id"):
+                return  # the same call announced twice
             self._close(index)
         self._latest = index
         name = block.word("type")
         kind = BLOCK_KIND.get(name, "opaque")
         input = block.raw.get("input")
-        opened = _Block(0, kind, dumps(input).decode("utf-8") if input else "")
+        opened = _Block(0, kind, block.word("id"), dumps(input).decode("utf-8") if input and kind in _CALLS else "")
         if kind in ("text", "reasoning", "redacted"):
             opened.part = self.open(kind)
         elif kind == "tool":
@@ -204,7 +209,7 @@ class Reader(BaseReader):
             return None
         if block is not None:
             self._close(index)
-        block = self._blocks[index] = _Block(self.open(kind), kind, "")
+        block = self._blocks[index] = _Block(self.open(kind), kind)
         self._latest = index
         return block
 

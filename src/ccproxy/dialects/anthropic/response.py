@@ -5,6 +5,7 @@ from typing import Any
 
 from ccproxy.core.assemble import Message, Part
 from ccproxy.core.events import Finish, PartStart, Signature, StreamStart
+from ccproxy.core.fields import Fields
 from ccproxy.core.losses import Losses
 from ccproxy.core.parts import with_prefix
 from ccproxy.core.signatures import seal
@@ -58,7 +59,8 @@ def block(part: Part) -> dict[str, Any]:
     if start.kind == "server_tool":
         whole["input"] = tool_input(part)
     for opaque in part.opaque:  # deltas that replace (compaction)
-        whole.update({key: value for key, value in opaque.payload.get("delta", {}).items() if key != "type"})
+        delta = Fields(opaque.payload).noise("delta").raw
+        whole.update({key: value for key, value in delta.items() if key != "type"})
     return whole
 
 

@@ -1,5 +1,6 @@
 """Events to Messages API frames."""
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
@@ -34,6 +35,7 @@ _DELTA: Final[dict[PartKind, tuple[str, str]]] = {
     "server_tool": ("input_json_delta", "partial_json"),
     "custom_tool": ("input_json_delta", "partial_json"),
 }
+_EVENT_NAME: Final = re.compile(r"[\w.-]+", re.ASCII)
 _LAZY: Final = ("text", "refusal", "reasoning")  # blocks that only begin with their first content
 
 
@@ -155,10 +157,16 @@ class Writer(BaseWriter):
     def on_opaque(self, event: Opaque) -> None:
         if event.source != self.dialect:
             self.losses.add("opaque", event.part, f"{event.source}: {', '.join(event.payload)}")
+            return
+        name = event.payload.get("type")
+        if not isinstance(name, str) or not _EVENT_NAME.fullmatch(name):
+            self.losses.add("opaque", event.part, f"{event.source}: an event without a name")
         elif event.part is None:
-            self.frame(dict(event.payload), str(event.payload.get("type", "")))
-        elif self._open is not None and self._open.start.part == event.part:
-            self.frame({**event.payload, "index": self._index}, str(event.payload.get("type", "")))
+            self.frame(dict(event.payload), name)
+        elif self._open is not None and self._open.start.part == event.part and self._begun:
+            self.frame({**event.payload, "index": self._index}, name)
+        else:
+            self.losses.add("opaque", event.part, f"{event.source}: {name}")
 
     def _event(self, name: str, **fields: Any) -> None:
         self.frame({"type": name, "index": self._index, **fields}, name)

@@ -29,9 +29,14 @@ def read(payload: Mapping[str, Any]) -> StreamError:
     return StreamError(kind, message, code, raw={"openai-chat": payload})
 
 
+def _name(code: str | None) -> str | None:
+    """The provider's own code, if it is a word that a client may know; a gateway's number is none."""
+    return code if code and not code.isdecimal() else None
+
+
 def write(error: StreamError) -> dict[str, Any]:
     """The error object for a neutral error; the provider's own if it was one of Chat Completions."""
     name, code = ERROR_WRITE[error.kind]
-    out = {"message": error.message, "type": name, "param": None, "code": code or error.code}
+    out = {"message": error.message, "type": name, "param": None, "code": _name(error.code) or code}
     own = Fields(error.raw.get("openai-chat", {})).noise("error").raw
     return {"error": out | {key: value for key, value in own.items() if value is not None}}

@@ -12,8 +12,21 @@ def _choices(frame: dict[str, Any]) -> list[dict[str, Any]]:
     return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
 
 
+def _delta(choice: dict[str, Any]) -> dict[str, Any]:
+    """The choice's delta, put back as one that may be changed."""
+    delta = choice.get("delta")
+    choice["delta"] = dict(delta) if isinstance(delta, dict) else {}
+    changed: dict[str, Any] = choice["delta"]
+    return changed
+
+
+def _index(source: dict[str, Any]) -> int:
+    index = source.get("index")
+    return index if isinstance(index, int) else 0
+
+
 class ThinkTags:
-    """`<think>…</think>` at the beginning of the content becomes reasoning (models served without a reasoning parser).
+    """`<think>…</think>` in the content becomes reasoning (models served without a reasoning parser).
 
     A tag may be cut over several deltas: only what could still become a tag is held back.
     """
@@ -26,37 +39,38 @@ class ThinkTags:
 
     def repair(self, frame: dict[str, Any]) -> dict[str, Any]:
         for choice in _choices(frame):
-            delta = choice.get("delta")
-            delta = choice["delta"] = dict(delta) if isinstance(delta, dict) else {}
+            delta = _delta(choice)
             content = delta.get("content")
-            if isinstance(content, str) or choice.get("finish_reason"):
-                index = choice.get("index") if isinstance(choice.get("index"), int) else 0
-                text = content if isinstance(content, str) else ""
-                self._split(index or 0, text, delta, bool(choice.get("finish_reason")))
+            last = bool(choice.get("finish_reason") or delta.get("tool_calls"))
+            if isinstance(content, str) or (last and content is None):
+                self._split(_index(choice), content or "", delta, last)
         return frame
 
+    def release(self) -> dict[str, Any]:
+        choices = [{"index": index, "delta": {self._field(index): text}} for index, text in self._held.items()]
+        self._held = {}
+        return {"choices": choices} if choices else {}
+
+    def _field(self, index: int) -> str:
+        return "reasoning_content" if self._thinking.get(index) else "content"
+
     def _split(self, index: int, text: str, delta: dict[str, Any], last: bool) -> None:
-        thinking = self._thinking.get(index, False)
+        told = {"content": "", "reasoning_content": ""}
         text = self._held.pop(index, "") + text
-        spoken, thought = "", ""
         while text:
-            tag = self._TAGS[thinking]
+            tag = self._TAGS[self._thinking.get(index, False)]
             before, found, text = text.partition(tag)
             if not found and not last:
                 kept = next((n for n in range(len(tag) - 1, 0, -1) if before.endswith(tag[:n])), 0)
                 if kept:
                     self._held[index] = before[-kept:]
                     before = before[:-kept]
-            if thinking:
-                thought += before
-            else:
-                spoken += before
+            told[self._field(index)] += before
             if found:
-                thinking = not thinking
-        self._thinking[index] = thinking
-        delta["content"] = spoken
-        if thought:
-            delta["reasoning_content"] = thought
+                self._thinking[index] = not self._thinking.get(index, False)
+        delta["content"] = told["content"]
+        if told["reasoning_content"]:
+            delta["reasoning_content"] = told["reasoning_content"]
 
 
 class ParallelWrapper:
@@ -68,48 +82,50 @@ class ParallelWrapper:
     _NAMES: Final = ("parallel", "multi_tool_use.parallel")
 
     def __init__(self) -> None:
-        self._held: dict[tuple[int, int], str] = {}
+        self._held: dict[tuple[int, int], tuple[dict[str, Any], list[str]]] = {}
 
     def repair(self, frame: dict[str, Any]) -> dict[str, Any]:
         for choice in _choices(frame):
-            delta = choice.get("delta")
-            delta = choice["delta"] = dict(delta) if isinstance(delta, dict) else {}
-            number = choice.get("index") if isinstance(choice.get("index"), int) else 0
+            delta = _delta(choice)
+            number = _index(choice)
             calls = delta.get("tool_calls")
             if isinstance(calls, list):
-                delta["tool_calls"] = [call for call in calls if not self._hold(number or 0, call)]
+                delta["tool_calls"] = [call for call in calls if not self._hold(number, call)]
             if choice.get("finish_reason"):
-                released = [call for key in list(self._held) if key[0] == number for call in self._release(key)]
-                if released:
-                    delta["tool_calls"] = [*(delta.get("tool_calls") or []), *released]
+                released = [call for key in list(self._held) if key[0] == number for call in self._unwrap(key)]
+                delta["tool_calls"] = [*(delta.get("tool_calls") or []), *released]
         return frame
+
+    def release(self) -> dict[str, Any]:
+        choices = [{"index": key[0], "delta": {"tool_calls": self._unwrap(key)}} for key in list(self._held)]
+        return {"choices": choices} if choices else {}
 
     def _hold(self, number: int, call: Any) -> bool:
         if not isinstance(call, dict):
             return False
         function = call.get("function")
         function = function if isinstance(function, dict) else {}
-        index = call.get("index") if isinstance(call.get("index"), int) else 0
-        key = (number, index or 0)
+        key = (number, _index(call))
         if key not in self._held and function.get("name") not in self._NAMES:
             return False
-        arguments = function.get("arguments")
-        self._held[key] = self._held.get(key, "") + (arguments if isinstance(arguments, str) else "")
+        _, texts = self._held.setdefault(key, (call, []))
+        if isinstance(function.get("arguments"), str):
+            texts.append(function["arguments"])
         return True
 
-    def _release(self, key: tuple[int, int]) -> list[dict[str, Any]]:
-        text = self._held.pop(key)
-        _, index = key
+    def _unwrap(self, key: tuple[int, int]) -> list[dict[str, Any]]:
+        first, texts = self._held.pop(key)
+        text = "".join(texts)
         try:
             uses = loads(text.encode("utf-8", "surrogatepass"))["tool_uses"]
             calls = [(use["recipient_name"].removeprefix("functions."), use.get("parameters") or {}) for use in uses]
         except (*JSONError, TypeError, KeyError, AttributeError):
             calls = []
         if not calls:  # not a wrapper after all: the call as it came
-            return [{"index": index, "type": "function", "function": {"name": self._NAMES[0], "arguments": text}}]
+            return [{**first, "function": {**first["function"], "arguments": text}}]
         return [
             {
-                "index": 1000 * (index + 1) + place,
+                "index": 1000 * (key[1] + 1) + place,  # apart from the numbers that the provider gives
                 "type": "function",
                 "function": {"name": name, "arguments": dumps(parameters).decode()},
             }
@@ -130,6 +146,9 @@ class FinalUsage:
             reason = "tool_calls" if self._called else "stop"
             frame["choices"] = [*choices, {"index": 0, "delta": {}, "finish_reason": reason}]
         return frame
+
+    def release(self) -> dict[str, Any]:
+        return {}
 
 
 QUIRKS: Final[Mapping[str, Callable[[], Quirk]]] = {

@@ -18,7 +18,7 @@ from .maps import DELTA_FIELDS, FINISH_RANK, FINISH_READ, FORMAT_READ, REASONING
 from .quirks import QUIRKS
 from .wire_types import Chunk
 
-_ECHOED: Final = ("service_tier", "system_fingerprint")
+_ECHOED: Final = ("id", "service_tier", "system_fingerprint")
 _NONE: Final[dict[int, int]] = {}
 _PIECEWISE: Final = ("data", "transcript")  # fields of audio that come in pieces
 
@@ -26,7 +26,19 @@ _PIECEWISE: Final = ("data", "transcript")  # fields of audio that come in piece
 class _Choice:
     """One choice: its open parts, its calls, why it finished."""
 
-    __slots__ = ("audio", "calls", "finish", "live", "number", "plain", "signed", "signed_by", "stop_sequence", "text")
+    __slots__ = (
+        "audio",
+        "calls",
+        "finish",
+        "live",
+        "number",
+        "plain",
+        "signed",
+        "signed_by",
+        "stop_sequence",
+        "text",
+        "thoughts",
+    )
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -44,6 +56,8 @@ class _Choice:
         """The index of the entry that signed it."""
         self.plain = False
         """Whether a plain field has reasoning text, so that entries with signatures only repeat it."""
+        self.thoughts: list[str] = []
+        """What thinking blocks have said: the one with the signature may say all of it again."""
         self.audio: dict[str, list[Any]] = {}
 
 
@@ -113,7 +127,7 @@ class Reader(BaseReader):
     def _start(self, frame: Fields, counted: Usage | None) -> None:
         if not self.started:
             self._model = frame.word("model")
-            own = {key: frame.raw[key] for key in _ECHOED if frame.raw.get(key)}
+            own = {key: word for key in _ECHOED if (word := frame.word(key))}
             created = frame.number("created")
             self._usage = counted
             self.start(frame.word("id"), self._model, created or None, counted, {self.dialect: own} if own else None)
@@ -234,8 +248,11 @@ class Reader(BaseReader):
             if block.word("type") == "redacted_thinking":
                 self._redacted(choice, "anthropic", block.text("data"))
             else:
-                if not choice.plain:
-                    self._say(choice, wire_index, "reasoning", block.text("thinking"))
+                thought = block.text("thinking")
+                repeats = block.raw.get("signature") and thought == "".join(choice.thoughts)
+                if not choice.plain and not repeats:
+                    choice.thoughts.append(thought)
+                    self._say(choice, wire_index, "reasoning", thought)
                 self._sign_detail(choice, wire_index, "anthropic", block.text("signature"), None)
         self._sign(choice, "copilot", delta.text("reasoning_opaque"))
 

@@ -21,7 +21,7 @@ def envelope(start: StreamStart, context: Context, object: str) -> dict[str, Any
     """What every chunk and the completion begin with."""
     created = start.created if start.created is not None else context.created
     return {
-        "id": start.id if "openai-chat" in start.meta else with_prefix("chatcmpl-", start.id),
+        "id": with_prefix("chatcmpl-", start.id),
         "object": object,
         "created": created or 0,
         "model": context.model or start.model,
@@ -79,11 +79,18 @@ def annotations(
     return out
 
 
-def arguments(part: Part) -> str:
+def arguments(part: Part, empty: str = "{}") -> str:
     """The arguments string of a call; a custom tool's free text is its argument `input`."""
     if part.start.kind == "custom_tool":
         return dumps({"input": part.text}).decode("utf-8", "surrogatepass")
-    return part.text or "{}"
+    return part.text or empty
+
+
+def no_arguments(finish: Finish | None) -> str:
+    """What a call without arguments has: an empty object, unless it may have been cut before them."""
+    if finish is None or FINISH_WRITE[finish.reason.unified] in ("length", "content_filter"):
+        return ""
+    return "{}"
 
 
 def finish_reason(event: Finish, called: bool, losses: Losses) -> str:
@@ -153,13 +160,15 @@ def _choice(number: int, message: Message, context: Context, losses: Losses) -> 
     known = {field: entries for field, entries in logprobs.items() if entries}
     return {
         "index": number,
-        "message": _message(parts, message, context, losses),
+        "message": _message(parts, finish, message, context, losses),
         "logprobs": {"content": None, "refusal": None} | known if known else None,
         "finish_reason": finish_reason(finish, called, losses) if finish else None,
     }
 
 
-def _message(parts: list[Part], whole: Message, context: Context, losses: Losses) -> dict[str, Any]:
+def _message(
+    parts: list[Part], finish: Finish | None, whole: Message, context: Context, losses: Losses
+) -> dict[str, Any]:
     out: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     calls: list[dict[str, Any]] = []
     details: list[dict[str, Any]] = []
@@ -177,7 +186,7 @@ def _message(parts: list[Part], whole: Message, context: Context, losses: Losses
             group = part.start.group
             _reason(out, part, joint, context, losses)
         elif kind in ("tool", "custom_tool"):
-            function = {"name": part.start.name, "arguments": arguments(part)}
+            function = {"name": part.start.name, "arguments": arguments(part, no_arguments(finish))}
             calls.append({"id": part.start.id, "type": "function", "function": function})
         elif kind in ("audio", "image"):
             own = part.start.meta["openai-chat"]

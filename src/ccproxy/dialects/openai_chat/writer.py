@@ -178,10 +178,13 @@ class Writer(BaseWriter):
         if start.kind == "custom_tool":
             self._arguments(start, '"}')
         elif start.kind == "reasoning" and self._xml:
-            part = self.part(event.part)
-            part.signature = self._signatures.get(event.part)
-            if part.text or part.signature:
-                self._chunk(start.choice, {"content": response.thinking_element(part)})
+            self._think(start)
+
+    def _think(self, start: PartStart) -> None:
+        part = self.part(start.part)
+        part.signature = self._signatures.get(start.part)
+        if part.text or part.signature:
+            self._chunk(start.choice, {"content": response.thinking_element(part)})
 
     def on_usage(self, event: UsageUpdate) -> None:
         self._usage = event.usage
@@ -190,11 +193,11 @@ class Writer(BaseWriter):
     def on_finish(self, event: Finish) -> None:
         choice = self._choice(event.choice)
         reason = response.finish_reason(event, bool(choice.calls), self.losses)
-        if reason not in ("length", "content_filter"):
-            for number in choice.calls:
-                start = self._starts[number]
-                if start.kind == "tool" and not self.part(number).text:
-                    self._arguments(start, "{}")
+        empty = response.no_arguments(event)
+        for number in choice.calls if empty else ():
+            start = self._starts[number]
+            if start.kind == "tool" and not self.part(number).text:
+                self._arguments(start, empty)
         annotations = response.annotations(choice.citations, choice.texts, self.part, self.losses)
         if annotations:  # one list: the official Python helper can't join two
             self._chunk(event.choice, {"annotations": annotations})
@@ -206,6 +209,10 @@ class Writer(BaseWriter):
         self.out.append(b"data: [DONE]\n\n")
 
     def on_error(self, event: StreamError) -> None:
+        for choice in self._choices.values() if self._xml else ():
+            for number in sorted(choice.live):
+                if self._starts[number].kind == "reasoning":
+                    self._think(self._starts[number])
         self.frame(errors.write(event))
 
     def on_ping(self, event: Ping) -> None:

@@ -28,6 +28,8 @@ def read(payload: Mapping[str, Any]) -> StreamError:
 def write(error: StreamError) -> dict[str, Any]:
     """The error object for a neutral error; the provider's own if it was one of the Responses API."""
     name, code = ERROR_WRITE[error.kind]
+    if error.code and not error.code.isdecimal():  # a gateway's number is no code that a client knows
+        code = error.code
     out: dict[str, Any] = {"type": name, "code": code, "message": error.message, "param": None}
     own = error.raw.get("openai-responses", {})
     out |= {key: value for key, value in own.items() if isinstance(value, str) and (key != "type" or value != "error")}

@@ -28,10 +28,11 @@ _TYPES: Final[dict[str, type]] = {str(kind.__struct_config__.tag): kind for kind
 class _Item:
     """One output item."""
 
-    __slots__ = ("annotations", "done", "held", "index", "live", "parts", "raw", "spoken", "type")
+    __slots__ = ("annotations", "done", "group", "held", "index", "live", "parts", "raw", "spoken", "type")
 
-    def __init__(self, index: int, raw: Fields) -> None:
+    def __init__(self, index: int, group: int, raw: Fields) -> None:
         self.index = index
+        self.group = group
         self.type = raw.word("type")
         self.raw = raw
         self.parts: dict[tuple[str, int], int] = {}
@@ -55,6 +56,7 @@ class Reader(BaseReader):
         super().__init__(context)
         self._items: dict[int, _Item] = {}
         self._latest = -1
+        self._entered = 0  # items; more than there are indexes where a server gives all of them the same
         self._slots: dict[type, dict[tuple[int, int], int]] = {kind: {} for kind in _TYPES.values()}
         self._called = False
         self._written = 0  # characters of the text parts that are done
@@ -133,15 +135,20 @@ class Reader(BaseReader):
 
     def _enter(self, index: int, raw: Fields) -> _Item:
         self._latest = index
-        item = self._items[index] = _Item(index, raw)
+        self._entered += 1
+        item = self._items[index] = _Item(index, self._entered, raw)
         return item
 
     def _item_added(self, frame: Fields) -> None:
         self.start()
         index = self._index(frame, self._latest + 1)
-        if index in self._items and not self._items[index].done:
-            return
-        self._open_item(self._enter(index, frame.fields("item")))
+        raw = frame.fields("item")
+        known = self._items.get(index)
+        if known is not None and not known.done:
+            if known.type == raw.word("type") and known.raw.word("id") == raw.word("id"):
+                return
+            self._end_live(known)
+        self._open_item(self._enter(index, raw))
 
     def _open_item(self, item: _Item) -> None:
         """Items that are one part start it at once; the parts of the others have events of their own."""
@@ -154,10 +161,10 @@ class Reader(BaseReader):
         if kind in ("tool", "custom_tool"):
             self._called = True
             id = raw.word("call_id") or raw.word("id") or call_id(self.seed, self.next_part)
-            part = self.open(kind, id=id, name=raw.text("name"), group=item.index, meta=meta)
+            part = self.open(kind, id=id, name=raw.text("name"), group=item.group, meta=meta)
         else:
             part = self.open(
-                kind, id=raw.word("call_id") or raw.word("id"), name=item.type, group=item.index, meta=meta
+                kind, id=raw.word("call_id") or raw.word("id"), name=item.type, group=item.group, meta=meta
             )
         item.parts[key] = part
         item.live = key
@@ -225,7 +232,7 @@ class Reader(BaseReader):
             kind: PartKind = "redacted" if encrypted and (sealed is None or sealed.redacted) else "reasoning"
             item.live = ("", 0)
             meta = {self.dialect: {"item": dict(item.raw.raw)}}
-            item.parts[item.live] = self.open(kind, channel="summary", group=item.index, meta=meta)
+            item.parts[item.live] = self.open(kind, channel="summary", group=item.group, meta=meta)
         if encrypted:
             part = item.parts[item.live]
             self.events.append(
@@ -264,7 +271,7 @@ class Reader(BaseReader):
         part = self.open(
             events.kind if events else "opaque",
             channel="summary" if stem == "response.reasoning_summary_text" else "full",
-            group=item.index,
+            group=item.group,
             meta={self.dialect: own},
         )
         item.parts[key] = part
@@ -351,9 +358,9 @@ class Reader(BaseReader):
     def _terminal(self, frame: Fields) -> None:
         self._lifecycle(frame)
         response = frame.fields("response")
-        last = max(self._items, default=-1)
+        last = max(max(self._items, default=-1), self._entered - 1)
         for index, raw in enumerate(response.each("output")):
-            item = self._items.get(index)
+            item = self._items.get(index) if self._entered == len(self._items) else None
             if item is None and index > last:
                 item = self._enter(index, raw)
                 self._open_item(item)
@@ -361,6 +368,8 @@ class Reader(BaseReader):
                 self._complete(item, raw)
         for item in self._items.values():
             self._end_live(item)
+            if item.held and not item.parts:
+                self.opaque({"output_index": item.index, "delta": "".join(item.held)})
         self.usage(usage.read(response.noise("usage").raw))
         name = frame.word("type").removeprefix("response.")
         status = response.word("status") or name

@@ -14,7 +14,7 @@ from ccproxy.core.spi import Context
 from ccproxy.wire.json import is_object
 
 from . import usage
-from .maps import FINISH_WRITE, INCOMPLETE_READ
+from .maps import FINISH_WRITE, INCOMPLETE_READ, ITEM_EVENTS
 
 SCHEME: Final = "openai"
 _DIALECT: Final = "openai-responses"
@@ -195,6 +195,11 @@ class Cited:
             "url": citation.url,
             "title": citation.title or "",
         }
+
+
+def unsettled(start: PartStart) -> bool:
+    """Whether the item's end may give it another call id than its beginning (a client's tool search does)."""
+    return item_type(start) not in ITEM_EVENTS and "call_id" in start.meta.get(_DIALECT, {}).get("item", {})
 
 
 def settled(start: PartStart, end: PartEnd) -> PartStart:

@@ -84,7 +84,7 @@ class Writer(BaseWriter):
             return
         self._end_part()
         self._pending = event
-        if response.item_type(event) in ITEM_EVENTS or event.kind == "redacted":
+        if event.kind not in ("text", "refusal", "reasoning") and not response.unsettled(event):
             self._begin(event)
         self._called = self._called or event.kind in ("tool", "custom_tool")
 
