@@ -13,7 +13,9 @@ from ccproxy import Translator
 from ccproxy.core.assemble import Message, Part
 
 FIXTURES = Path(__file__).parent / "fixtures"
-ROWS: list[dict[str, Any]] = [json.loads(line) for line in (FIXTURES / "manifest.jsonl").read_text("utf-8").splitlines()]
+ROWS: list[dict[str, Any]] = [
+    json.loads(line) for line in (FIXTURES / "manifest.jsonl").read_text("utf-8").splitlines()
+]
 
 
 def said(message: Message, choice: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`Translator`: bytes of one dialect in, bytes of another out."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from ccproxy import dialects
 from ccproxy.core.assemble import Assembler, Message
@@ -98,10 +98,17 @@ class Translator:
         )
         self.source: Dialect = dialects.get(source)
         self.target: Dialect = dialects.get(target)
+        for option, value, known in (
+            ("reasoning", reasoning, get_args(ReasoningStyle)),
+            ("reasoning_item", reasoning_item, ("summary", "text")),
+            ("choices", choices, ("first", "merge")),
+        ):
+            if value not in known:
+                raise MisuseError(f"unknown {option} {value!r}; known are {', '.join(known)}")
         unknown = [name for name in context.quirks if name not in self.source.quirks]
         if unknown:
-            known = ", ".join(self.source.quirks) or "none"
-            raise MisuseError(f"unknown quirk {unknown[0]!r} for {source}; known are {known}")
+            names = ", ".join(self.source.quirks) or "none"
+            raise MisuseError(f"unknown quirk {unknown[0]!r} for {source}; known are {names}")
         self.error: StreamFailed | None = None
         """Why the stream failed; None while it has not."""
         self._losses = Losses()
@@ -151,7 +158,7 @@ class Translator:
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes of the source and give the bytes of the target that they cause."""
-        if self._lane:
+        if self._lane and type(data) is bytes:
             text = self._read_one(data)
             if text:
                 if self._reader.part != self._run_part and not self._begin_run(data):

@@ -139,6 +139,19 @@ def test_trap_27_no_empty_message_item_comes_first(delta: Json) -> None:
     assert out.events("response.output_item.added")[0]["item"]["type"] != "message"
 
 
+@pytest.mark.parametrize(
+    ("source", "data"),
+    [
+        ("anthropic", message(*text_block(0), *tool_block(1, *CALL[1:]), stop="tool_use")),
+        ("openai-responses", response(*message_item(0), *call_item(1, *CALL[1:]))),
+    ],
+)
+def test_trap_27_an_empty_text_block_of_the_source_goes_no_further(source: str, data: bytes) -> None:
+    """Anthropic refuses it when the client sends it back."""
+    out = run(source, "anthropic", data)
+    assert [event["content_block"]["type"] for event in out.events("content_block_start")] == ["tool_use"]
+
+
 @each_target
 def test_trap_27_an_answer_without_content_has_no_block(target: str) -> None:
     out = run("openai-chat", target, chat(chunk({"role": "assistant", "content": ""}), STOP))

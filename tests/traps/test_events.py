@@ -185,6 +185,22 @@ def test_trap_76_items_that_only_the_terminal_has(target: str) -> None:
 
 
 @each_target
+def test_trap_76_an_item_that_only_the_terminal_has_before_one_that_streamed(target: str) -> None:
+    """It comes too late for its place, but not in silence."""
+    output = [event["item"] for event in ITEMS if event["type"] == "response.output_item.done"]
+    out = run("openai-responses", target, response(*call_item(2, *CALL[1:]), output=output))
+    assert CALL in out.said
+    assert ("text", "Hi") in out.said or out.translator.losses or out.error
+
+
+@each_target
+def test_trap_76_text_that_only_the_done_event_has(target: str) -> None:
+    """A delta got lost on the way: the rest of the text is in output_text.done and after."""
+    added, part, first, _, *done = message_item(0, "Hel", "lo")
+    assert run("openai-responses", target, response(added, part, first, *done)).joined("text") == "Hello"
+
+
+@each_target
 @pytest.mark.parametrize("missing", ["absent", "null", "empty"])
 def test_trap_76_missing_item_ids_are_filled_in(missing: str, target: str) -> None:
     """That every event of an item has the same id, `run` sees to."""

@@ -431,6 +431,7 @@ DONES = {
     "done alone": ("openai-responses", response(*(e for e in ITEM if not e["type"].endswith("delta")))),
     "item done alone": ("openai-responses", response(ITEM[0], ITEM[-1])),
     "never added": ("openai-responses", response(*ITEM[1:])),
+    "a delta that never came": ("openai-responses", response(ITEM[0], ITEM[1], *ITEM[3:])),
     "nothing done": ("openai-responses", response(*ITEM[:-2], output=[ITEM[-1]["item"]])),
 }
 

@@ -2,7 +2,7 @@
 
 A state is its row: {event class: the next row}. A class that is missing from the row is the protocol error. There is
 one machine for the stream, one for each choice and one for each part; an event must be legal in all that it concerns.
-`docs` draws the state diagram of ARCHITECTURE.md from these rows.
+`tools/docs.py` draws the state diagram of ARCHITECTURE.md from these rows.
 """
 
 from typing import Final

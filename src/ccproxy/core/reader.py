@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, cast
 
 import msgspec
 
-from ccproxy.wire.json import JSONError, dumps, join, loads
+from ccproxy.wire.json import JSONError, dumps, join, loads, loads_text, loads_texts
 from ccproxy.wire.sse import BOM, Run, end_of_frame, offsets, parse
 
 from .events import (
@@ -32,6 +32,8 @@ from .parts import digest
 from .spi import Context, Quirk
 from .vocab import ErrorKind, PartKind, Usage
 
+_TWINS_AFTER: Final = 16  # deltas of a part, before it is worth while to look for what their frames share
+_NEVER: Final = 1 << 60
 _EXCERPT: Final = 120  # characters of unintelligible input that an error message shows
 
 
@@ -51,9 +53,14 @@ class BaseReader:
         self._decoder = msgspec.json.Decoder(self.delta_type)
         self._decode = self._decoder.decode
         self._decode_lines = self._decoder.decode_lines
-        self._run: Run | None = None  # the shape of the last regular delta frame,
-        self._head = b"\0"  # and its head
+        self._run: Run | None = None  # the shape of the last regular delta frame: its data after this head
+        self._head = b"\0"
         self._head_size = 1
+        self._twin: Run | None = None  # frames that are the same but for their text, all of one part
+        self._twin_head = b"\0"
+        self._twin_tail = b"\0"
+        self._twin_part = -1
+        self._twin_wait = _TWINS_AFTER
         self._first_data = b""
         self._note = ""  # the first stray line, for the error message if nothing else comes
         self.offset = 0
@@ -120,6 +127,18 @@ class BaseReader:
 
         This is the lane for one event per read: as few calls as can be.
         """
+        if block.startswith(self._twin_head) and block.endswith(self._twin_tail):
+            data = block[len(self._twin_head) : -len(self._twin_tail)]
+            if 10 not in data and 13 not in data:
+                try:
+                    text = loads_text(data)
+                except JSONError:
+                    text = ""
+                if text:
+                    self.part = self._twin_part
+                    self._frames += 1
+                    self.offset += len(block)
+                    return text
         if not block.startswith(self._head):
             return ""
         data = block[self._head_size : -2]
@@ -131,9 +150,41 @@ class BaseReader:
             return ""
         if not text or self._halves:
             return ""
+        self._twin_wait -= 1
+        if self._twin_wait <= 0:
+            self._find_twin(data, text)
         self._frames += 1
         self.offset += len(block)
         return text
+
+    def _find_twin(self, data: bytes, text: str) -> None:
+        """Learn what frames like this one share, if they differ in the text alone; give up if they turn out not to.
+
+        The shape is proven by reading a frame of it with another text: what is between its ends is a JSON string, so
+        every frame that has the same ends and a JSON string between them says the same about that string.
+        """
+        part = self.part
+        before, found, after = data.rpartition(dumps(text))
+        probe = "\0" + text
+        proven = False
+        if found and self._twin_part < 0:
+            try:
+                proven = self.text_of(self._decode(before + dumps(probe) + after)) == probe and self.part == part
+            except JSONError:
+                proven = False
+        self.part = part
+        self._forget_twin(1 if proven else _NEVER)
+        if proven:
+            self._twin = Run(self._head + before, after)
+            self._twin_head, self._twin_tail = self._twin.head, self._twin.tail
+            self._twin_part = part
+
+    def _forget_twin(self, wait: int) -> None:
+        if self._twin_wait < _NEVER // 2:
+            self._twin_wait = wait
+        self._twin = None
+        self._twin_head = self._twin_tail = b"\0"
+        self._twin_part = -1
 
     def mark_one(self, block: bytes) -> None:
         """Remember the block of the last `read_one` for `locate`."""
@@ -199,6 +250,16 @@ class BaseReader:
         """Whether frames from `start` on were read as one run; where it ends, before which none is tried again."""
         if self._run is None or self._halves:
             return False, start + 1
+        if self._twin is not None and block.startswith(self._twin_head, start):
+            data, end = self._twin.data(block, start)
+            try:
+                texts = loads_texts(b"\n".join(data))
+            except JSONError:
+                texts = []
+            if texts and len(texts) == len(data) and all(texts):
+                self.part = self._twin_part
+                self._add_run(texts)
+                return True, end
         data, end = self._run.data(block, start)
         try:
             frames = self._decode_lines(b"\n".join(data))
@@ -209,10 +270,16 @@ class BaseReader:
         texts = self.texts_of(frames)
         if len(texts) != len(data) or not all(texts):
             return False, end
-        self._marks.append((len(self.events), self._frames))
-        self._frames += len(data)
-        self.events.append(Delta(self.part, texts))
+        self._twin_wait -= len(texts)
+        if self._twin_wait <= 0:
+            self._find_twin(data[-1], texts[-1])
+        self._add_run(texts)
         return True, end
+
+    def _add_run(self, texts: list[str]) -> None:
+        self._marks.append((len(self.events), self._frames))
+        self._frames += len(texts)
+        self.events.append(Delta(self.part, texts))
 
     def _read_raw(self, raw: bytes) -> None:
         """One frame, with line ends around it or nothing but those."""
@@ -340,6 +407,7 @@ class BaseReader:
 
     def open(self, kind: PartKind, **fields: Any) -> int:
         """Start a part and give its number. `fields` are those of `PartStart`."""
+        self._forget_twin(_TWINS_AFTER)
         part = self.next_part
         self.next_part += 1
         self.events.append(PartStart(part, kind, **fields))
@@ -355,12 +423,14 @@ class BaseReader:
         if half or (text and "\ud800" <= text[-1] <= "\udbff"):
             text = join([half, text])
             if "\ud800" <= text[-1] <= "\udbff":
+                self._forget_twin(_TWINS_AFTER)
                 self._halves[part] = text[-1]
                 text = text[:-1]
         if text or logprobs:
             self.events.append(Delta(part, [text], logprobs))
 
     def close_part(self, part: int, meta: Meta | None = None) -> None:
+        self._forget_twin(_TWINS_AFTER)
         self._flush_half(part)
         self.events.append(PartEnd(part, meta or {}))
 

@@ -1,7 +1,7 @@
 """Carrying a signature through a dialect that has no place for its scheme.
 
 The envelope is base64 throughout (Gemini accepts nothing else) and begins with a fixed prefix that holds a version. It
-names the scheme and the model, so that nothing is ever handed to a provider or a model that did not make it.
+names the scheme and the model, so that whoever unseals it can tell whose it is and never hands it to another.
 """
 
 from base64 import b64decode, b64encode

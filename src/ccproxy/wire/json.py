@@ -6,7 +6,7 @@ strict encoders refuse to write it. Both directions fall back to the standard li
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -37,6 +37,12 @@ def _finite(number: str) -> float:
     if value in (float("inf"), float("-inf")) or value != value:
         raise ValueError(f"{number} is out of range")
     return value
+
+
+loads_text: Callable[[bytes], str] = msgspec.json.Decoder(str).decode
+"""Decode one JSON string."""
+loads_texts: Callable[[bytes], list[str]] = msgspec.json.Decoder(str).decode_lines
+"""Decode lines that are a JSON string each."""
 
 
 def dumps(value: object) -> bytes:
@@ -178,14 +184,18 @@ class Counter:
 class CountedEnvelope:
     """An envelope with a running number (`Hole.COUNT`) before the text."""
 
-    __slots__ = ("_counter", "_template")
+    __slots__ = ("_between", "_counter", "_middle", "_prefix", "_suffix", "_template")
 
     def __init__(self, payload: dict[str, Any], head: bytes, tail: bytes, counter: Counter) -> None:
         before, rest = _split(dumps(payload), Hole.COUNT)
         middle, after = _split(rest, Hole.TEXT)
-        before, middle, after = (piece.replace(b"%", b"%%") for piece in (head + before, middle, after + tail))
         self._counter = counter
-        self._template = b"".join((before, b"%d", middle, b"%b", after))
+        self._prefix = head + before
+        self._middle = middle
+        self._suffix = after + tail
+        self._between = self._suffix + self._prefix
+        pieces = (piece.replace(b"%", b"%%") for piece in (self._prefix, middle, self._suffix))
+        self._template = b"%b%%d%b%%b%b" % tuple(pieces)
 
     def one(self, text: str) -> bytes:
         """The frame for one delta."""
@@ -205,10 +215,13 @@ class CountedEnvelope:
             return b"".join(map(self.one, texts))
         length = len(texts)
         count = self._counter.take(length)
-        values: list[object] = [None] * (2 * length)
-        values[::2] = range(count, count + length)
-        values[1::2] = lines[:-1].split(b"\n")
-        return (self._template * length) % tuple(values)
+        pieces = [self._middle] * (4 * length)
+        pieces[0::4] = [self._between] * length
+        pieces[1::4] = _encode_lines(range(count, count + length)).split()
+        pieces[3::4] = lines[:-1].split(b"\n")
+        pieces[0] = self._prefix
+        pieces.append(self._suffix)
+        return b"".join(pieces)
 
 
 def _split(encoded: bytes, hole: str) -> tuple[bytes, bytes]:

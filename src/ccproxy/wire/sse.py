@@ -1,6 +1,6 @@
 """Server-sent events without I/O: bytes are cut into blocks of complete frames, blocks into frames.
 
-https://html.spec.whatwg.org/multipage/server-sent-events.html, with three liberties that real streams need. Lines that
+https://html.spec.whatwg.org/multipage/server-sent-events.html, with two liberties that real streams need. Lines that
 are no field of the format are kept (`Frame.stray`): gateways put HTML, bare JSON and ``error: {...}`` there. The last
 frame may lack its blank line. Lines end only where the bytes CR and LF say so, never at U+2028 or U+0085.
 """
@@ -142,13 +142,15 @@ def parse(raw: bytes) -> Frame:
 
 
 class Run:
-    """Recognises frames of one shape, a head and then data on one line, that follow each other without a gap."""
+    """Recognises frames of one shape that follow each other without a gap: a head, something on one line, a tail."""
 
-    __slots__ = ("_data", "_frames", "head")
+    __slots__ = ("_data", "_frames", "_size", "head", "tail")
 
-    def __init__(self, head: bytes) -> None:
+    def __init__(self, head: bytes, tail: bytes = b"") -> None:
         self.head = head
-        frame = re.escape(head) + rb"(.*)\n\n"
+        self.tail = tail + b"\n\n"
+        self._size = len(self.head) + len(self.tail)
+        frame = re.escape(head) + b"(.*)" + re.escape(self.tail)
         self._data = re.compile(frame)
         self._frames = re.compile(b"(?:%b){1,256}" % frame.replace(b"(.*)", b".*"))
 
@@ -159,10 +161,10 @@ class Run:
         return head if raw.endswith(data) and _HEAD.fullmatch(head) and 13 not in raw and 10 not in data else b""
 
     def data(self, block: bytes, start: int) -> tuple[list[bytes], int]:
-        """The data of the frames from `start` on, and where the run of them ends. No carriage return may be in it."""
+        """What is between heads and tails from `start` on, and where the run ends. No carriage return may be in it."""
         if start == 0:  # most reads are nothing but such frames
             data = self._data.findall(block)
-            if sum(map(len, data)) + len(data) * (len(self.head) + 2) == len(block):
+            if sum(map(len, data)) + len(data) * self._size == len(block):
                 return data, len(block)
         match = self._frames.match(block, start)
         if match is None:

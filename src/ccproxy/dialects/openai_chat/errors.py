@@ -39,4 +39,5 @@ def write(error: StreamError) -> dict[str, Any]:
     name, code = ERROR_WRITE[error.kind]
     out = {"message": error.message, "type": name, "param": None, "code": _name(error.code) or code}
     own = Fields(error.raw.get("openai-chat", {})).noise("error").raw
-    return {"error": out | {key: value for key, value in own.items() if value is not None}}
+    out |= {key: value for key, value in own.items() if value is not None}
+    return {"error": out | {"code": str(out["code"]) if out["code"] is not None else None}}

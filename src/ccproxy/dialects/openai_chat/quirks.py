@@ -55,7 +55,7 @@ class ThinkTags:
         return "reasoning_content" if self._thinking.get(index) else "content"
 
     def _split(self, index: int, text: str, delta: dict[str, Any], last: bool) -> None:
-        told = {"content": "", "reasoning_content": ""}
+        told: list[dict[str, Any]] = []  # a list as Mistral sends it, since one delta may go back and forth
         text = self._held.pop(index, "") + text
         while text:
             tag = self._TAGS[self._thinking.get(index, False)]
@@ -65,12 +65,11 @@ class ThinkTags:
                 if kept:
                     self._held[index] = before[-kept:]
                     before = before[:-kept]
-            told[self._field(index)] += before
+            thought = {"type": "thinking", "thinking": [{"type": "text", "text": before}]}
+            told.append(thought if self._thinking.get(index) else {"type": "text", "text": before})
             if found:
                 self._thinking[index] = not self._thinking.get(index, False)
-        delta["content"] = told["content"]
-        if told["reasoning_content"]:
-            delta["reasoning_content"] = told["reasoning_content"]
+        delta["content"] = told
 
 
 class ParallelWrapper:

@@ -108,7 +108,7 @@ class Reader(BaseReader):
             failed = True  # the error object itself, without its envelope
         if not self.started and not failed and not choices and not frame.word("id"):
             return  # Azure's first chunk: content filter results and nothing else
-        counted = usage.read(frame.noise("usage").raw or frame.noise("x_groq").noise("usage").raw)
+        counted = usage.read(_usage_in(frame, choices))
         if not failed:
             self._start(frame, counted)
         for choice in choices:
@@ -314,7 +314,7 @@ class Reader(BaseReader):
         if index is not None and kind == "tool":
             self._calls.setdefault(wire_index, {})[index] = call.part
         self.delta(call.part, arguments)
-        google = fragment.noise("extra_content").noise("google").word("thought_signature")
+        google = _google_signature(fragment)
         if google:
             self._signature(call.part, "gemini", google)
 
@@ -330,7 +330,7 @@ class Reader(BaseReader):
     def _rest(self, choice: _Choice, delta: Fields) -> None:
         for annotation in delta.each("annotations"):
             self._cite(choice, annotation)
-        google = delta.noise("extra_content").noise("google").word("thought_signature")
+        google = _google_signature(delta)
         if google:
             self._sign_last(choice, google)
         for image in delta.each("images"):
@@ -412,6 +412,17 @@ class Reader(BaseReader):
             self.close_part(self.open("audio", choice=choice.number, meta={self.dialect: {"audio": audio}}))
             choice.audio = {}
         choice.calls = {}
+
+
+def _google_signature(source: Fields) -> str:
+    extra = source.noise("extra_content")
+    return extra.noise("google").word("thought_signature") or extra.noise("vertex").word("thought_signature")
+
+
+def _usage_in(frame: Fields, choices: list[Fields]) -> Mapping[str, Any]:
+    """The chunk's usage; Groq has it in `x_groq`, Moonshot in the choice."""
+    places = (frame, frame.noise("x_groq"), *choices)
+    return next((raw for place in places if (raw := place.noise("usage").raw)), {})
 
 
 def _has_content(value: Any) -> bool:

@@ -58,7 +58,7 @@ class Writer(BaseWriter):
         self._starts: dict[int, PartStart] = {}  # of the parts that have a place here
         self._boundaries: set[int] = set()  # reasoning parts whose text goes on from another part's
         self._ended: set[int] = set()
-        self._signatures: dict[int, Signature] = {}  # of reasoning whose element waits for its end
+        self._signatures: dict[int, Signature] = {}  # of reasoning: the last one counts, so it waits for the end
         self._usage: Usage | None = None
         self._order = response.Order(losses)
         self._reasoning_fields = response.reasoning_fields(context)
@@ -144,11 +144,8 @@ class Writer(BaseWriter):
         if start is None:
             self.losses.add("signature", event.part, f"{event.scheme} signature")
             return
-        if start.kind == "reasoning" and self._xml:
-            if event.part in self._ended:
-                self.losses.add("signature", event.part, f"{event.scheme} signature")
-            else:
-                self._signatures[event.part] = event
+        if start.kind in ("reasoning", "redacted") and event.part not in self._ended:
+            self._signatures[event.part] = event
             return
         if start.kind == "tool" and event.scheme == "gemini":
             index = self._choices[start.choice].calls[event.part]
@@ -156,12 +153,19 @@ class Writer(BaseWriter):
             self._chunk(
                 start.choice, {"tool_calls": [{"index": index, "function": {"arguments": ""}, "extra_content": extra}]}
             )
-        elif start.kind in ("reasoning", "redacted") and self.context.reasoning_details:
-            choice = self._choices[start.choice]
-            self._chunk(start.choice, {"reasoning_details": [response.reasoning_detail(start, event, choice.details)]})
-            choice.details += 1
+        elif start.kind in ("reasoning", "redacted") and event.part not in self._signatures:
+            self._signatures[event.part] = event
+            self._sign(start, event)
         else:
             self.losses.add("signature", event.part, f"{event.scheme} signature on {start.kind}")
+
+    def _sign(self, start: PartStart, signature: Signature) -> None:
+        if self._xml or not self.context.reasoning_details:
+            self.losses.add("signature", start.part, f"{signature.scheme} signature on {start.kind}")
+            return
+        choice = self._choices[start.choice]
+        self._chunk(start.choice, {"reasoning_details": [response.reasoning_detail(start, signature, choice.details)]})
+        choice.details += 1
 
     def on_citation(self, event: Citation) -> None:
         start = self._starts.get(event.part)
@@ -179,6 +183,8 @@ class Writer(BaseWriter):
             self._arguments(start, '"}')
         elif start.kind == "reasoning" and self._xml:
             self._think(start)
+        elif event.part in self._signatures:
+            self._sign(start, self._signatures[event.part])
 
     def _think(self, start: PartStart) -> None:
         part = self.part(start.part)

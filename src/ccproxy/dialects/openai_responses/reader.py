@@ -110,6 +110,8 @@ class Reader(BaseReader):
         return errors.read(payload)
 
     def end_of_stream(self) -> None:
+        for item in self._items.values():
+            self._open_item(item)
         self.truncated()
 
     def _lifecycle(self, frame: Fields) -> None:
@@ -148,11 +150,13 @@ class Reader(BaseReader):
             if known.type == raw.word("type") and known.raw.word("id") == raw.word("id"):
                 return
             self._end_live(known)
-        self._open_item(self._enter(index, raw))
+        item = self._enter(index, raw)
+        if item.type in ITEM_EVENTS or not raw.word("call_id"):
+            self._open_item(item)  # else the end may give it another call id, as a client's tool search does
 
     def _open_item(self, item: _Item) -> None:
-        """Items that are one part start it at once; the parts of the others have events of their own."""
-        if item.type in ("message", "reasoning", ""):
+        """Items that are one part start it; the parts of the others have events of their own."""
+        if item.type in ("message", "reasoning", "") or item.parts:
             return
         kind = ITEM_KIND.get(item.type, "opaque")
         raw = item.raw
@@ -186,6 +190,9 @@ class Reader(BaseReader):
     def _complete(self, item: _Item, raw: Fields) -> None:
         """The item is done: what it holds and no event has told is told now."""
         item.done = True
+        if not item.parts:
+            item.raw = raw if raw.word("type") == item.type else item.raw
+            self._open_item(item)
         kind = raw.word("type") or item.type
         if kind == "message":
             self._fill(item, raw, "content")

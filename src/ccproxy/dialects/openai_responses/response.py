@@ -3,10 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from ccproxy.core.assemble import Message, Part
-from ccproxy.core.events import Citation, Finish, PartEnd, PartStart, StreamStart
+from ccproxy.core.events import Citation, Finish, PartStart, StreamStart
 from ccproxy.core.losses import Losses
 from ccproxy.core.parts import digest, with_prefix
 from ccproxy.core.signatures import seal
@@ -14,7 +12,7 @@ from ccproxy.core.spi import Context
 from ccproxy.wire.json import is_object
 
 from . import usage
-from .maps import FINISH_WRITE, INCOMPLETE_READ, ITEM_EVENTS
+from .maps import FINISH_WRITE, INCOMPLETE_READ
 
 SCHEME: Final = "openai"
 _DIALECT: Final = "openai-responses"
@@ -197,19 +195,6 @@ class Cited:
         }
 
 
-def unsettled(start: PartStart) -> bool:
-    """Whether the item's end may give it another call id than its beginning (a client's tool search does)."""
-    return item_type(start) not in ITEM_EVENTS and "call_id" in start.meta.get(_DIALECT, {}).get("item", {})
-
-
-def settled(start: PartStart, end: PartEnd) -> PartStart:
-    """The start of an item that was held until its end, with the identity that the end gives it."""
-    own: dict[str, Any] = start.meta[_DIALECT]["item"]
-    last: dict[str, Any] = end.meta.get(_DIALECT, {}).get("item", {})
-    identity = {key: last[key] for key in ("call_id",) if key in last}
-    return replace(start, meta={_DIALECT: {**start.meta[_DIALECT], "item": {**own, **identity}}})
-
-
 def terminal(event: Finish, called: bool, losses: Losses) -> tuple[str, str | None]:
     """The terminal status and the reason of incomplete; `called` if there are calls in the output."""
     own = event.meta.get(_DIALECT, {}).get("response", {})
@@ -253,7 +238,7 @@ def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
     own: dict[str, Any] = finish.meta.get(_DIALECT, {}).get("response", {}) if finish else {}
     out |= {key: value for key, value in own.items() if key != "output"}
     if "status" not in own and finish is not None:
-        called = any(part.start.kind in ("tool", "custom_tool") for part in message.parts)
+        called = any(p.start.kind in ("tool", "custom_tool") and p.start.choice == 0 for p in message.parts)
         status, reason = terminal(finish, called, losses)
         out["status"] = status
         out["incomplete_details"] = {"reason": reason} if reason else None

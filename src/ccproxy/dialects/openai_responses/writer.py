@@ -84,7 +84,7 @@ class Writer(BaseWriter):
             return
         self._end_part()
         self._pending = event
-        if event.kind not in ("text", "refusal", "reasoning") and not response.unsettled(event):
+        if event.kind not in ("text", "refusal", "reasoning"):
             self._begin(event)
         self._called = self._called or event.kind in ("tool", "custom_tool")
 
@@ -172,8 +172,11 @@ class Writer(BaseWriter):
             self.losses.add("signature", event.part, f"{event.scheme} signature")
 
     def on_citation(self, event: Citation) -> None:
-        pending = self._pending is not None and self._pending.part == event.part
-        if pending or (self._item is not None and self._item.open is not None and event.part in self._item.parts):
+        start = self._pending
+        if start is None or start.part != event.part:
+            item = self._item
+            start = item.parts.get(event.part) if item is not None and item.open is not None else None
+        if start is not None and start.kind == "text":
             self._citations.setdefault(event.part, []).append(event)
         else:
             self._lose_citation(event)
@@ -185,9 +188,7 @@ class Writer(BaseWriter):
         pending = self._pending
         if pending is not None and pending.part == event.part:
             self._pending = None
-            if pending.kind not in ("text", "refusal", "reasoning"):
-                self._begin(response.settled(pending, event))
-            elif pending.kind == "reasoning" and self.dialect in pending.meta:
+            if pending.kind == "reasoning" and self.dialect in pending.meta:
                 self._begin(pending)  # an item without content is still the one that calls refer to
             else:
                 for citation in self._citations.pop(event.part, ()):
@@ -288,8 +289,6 @@ class Writer(BaseWriter):
     def on_opaque(self, event: Opaque) -> None:
         name = str(event.payload.get("type", ""))
         item = self._item
-        if event.source == self.dialect and name in PROGRESS and self._pending and self._pending.part == event.part:
-            item = self._begin(self._pending)
         if event.source == self.dialect and name in PROGRESS and item is not None and event.part in item.parts:
             number = self._counter.take()
             place = {"sequence_number": number, "output_index": item.index, "item_id": item.id}
