@@ -28,7 +28,7 @@ from .events import (
     UsageUpdate,
 )
 from .fields import FieldError, Fields
-from .parts import digest
+from .parts import call_id, digest
 from .spi import Context, Quirk
 from .vocab import ErrorKind, PartKind, Usage
 
@@ -70,6 +70,7 @@ class BaseReader:
         self._frames = 0
         self._marks: list[tuple[int, int]] = []  # (events when a frame began, its number)
         self._repairs = [self.quirks[name]() for name in context.quirks]
+        self._call_ids: set[str] = set()
         self._halves: dict[int, str] = {}  # the first half of a character whose second half is to come, by part
         self.next_part = 0
         self.part = -1
@@ -279,6 +280,10 @@ class BaseReader:
     def _add_run(self, texts: list[str]) -> None:
         self._marks.append((len(self.events), self._frames))
         self._frames += len(texts)
+        self.extend(texts)
+
+    def extend(self, texts: list[str]) -> None:
+        """The texts of typed frames for the open part `part`."""
         self.events.append(Delta(self.part, texts))
 
     def _read_raw(self, raw: bytes) -> None:
@@ -313,7 +318,7 @@ class BaseReader:
             return False
         if not text or self._halves:
             return False
-        self.events.append(Delta(self.part, [text]))
+        self.extend([text])
         head = Run.head_of(raw, data)
         if head and head != self._head:
             self._run = Run(head)
@@ -410,6 +415,10 @@ class BaseReader:
         self._forget_twin(_TWINS_AFTER)
         part = self.next_part
         self.next_part += 1
+        if kind in ("tool", "custom_tool"):
+            if fields["id"] in self._call_ids:  # two calls with one id can't be answered
+                fields["id"] = call_id(self.seed, part)
+            self._call_ids.add(fields["id"])
         self.events.append(PartStart(part, kind, **fields))
         return part
 

@@ -102,6 +102,8 @@ class Serializer:
                         position,
                     )
             self._waiting[event.part].append(event)
+        elif not "".join(event.texts).strip():
+            self._losses.add("order", event.part, "white space after complete arguments")
         elif event.part not in self._dropped:
             raise _Refused("protocol", f"more arguments for the call of part {event.part}, which was complete")
 

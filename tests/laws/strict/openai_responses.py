@@ -129,9 +129,14 @@ class _Checker:
             return
         self.end = kind
         status = kind.removeprefix("response.")
-        if response.get("status") != status:
+        cancelled = kind == "response.incomplete" and response.get("status") == "cancelled"
+        if response.get("status") != status and not cancelled:
             yield f"{kind} with status {response.get('status')!r}"
-        if kind == "response.incomplete" and not (response.get("incomplete_details") or {}).get("reason"):
+        if (
+            kind == "response.incomplete"
+            and not cancelled
+            and not (response.get("incomplete_details") or {}).get("reason")
+        ):
             yield "incomplete without reason"
         if kind == "response.failed" and not (response.get("error") or {}).get("message"):
             yield "failed without error"

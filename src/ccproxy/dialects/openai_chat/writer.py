@@ -215,10 +215,12 @@ class Writer(BaseWriter):
         self.out.append(b"data: [DONE]\n\n")
 
     def on_error(self, event: StreamError) -> None:
-        for choice in self._choices.values() if self._xml else ():
+        for choice in self._choices.values():
             for number in sorted(choice.live):
-                if self._starts[number].kind == "reasoning":
+                if self._xml and self._starts[number].kind == "reasoning":
                     self._think(self._starts[number])
+                elif number in self._signatures:
+                    self._sign(self._starts[number], self._signatures[number])
         self.frame(errors.write(event))
 
     def on_ping(self, event: Ping) -> None:

@@ -15,7 +15,7 @@ from ccproxy.core.reader import BaseReader
 from ccproxy.core.signatures import unseal
 from ccproxy.core.spi import Context
 from ccproxy.core.vocab import FinishKind, FinishReason, PartKind
-from ccproxy.wire.json import dumps
+from ccproxy.wire.json import dumps, join
 
 from . import errors, usage
 from .maps import INCOMPLETE_READ, ITEM_EVENTS, ITEM_KIND, PART_EVENTS, TEXT_EVENTS, TextEvents
@@ -28,7 +28,7 @@ _TYPES: Final[dict[str, type]] = {str(kind.__struct_config__.tag): kind for kind
 class _Item:
     """One output item."""
 
-    __slots__ = ("annotations", "done", "group", "held", "index", "live", "parts", "raw", "spoken", "type")
+    __slots__ = ("annotations", "done", "group", "held", "index", "live", "parts", "raw", "type")
 
     def __init__(self, index: int, group: int, raw: Fields) -> None:
         self.index = index
@@ -39,8 +39,6 @@ class _Item:
         """Part numbers by (stem of their events, content_index or summary_index)."""
         self.live: tuple[str, int] | None = None
         """The open part."""
-        self.spoken: set[tuple[str, int]] = set()
-        """The parts whose text has come."""
         self.annotations: dict[int, int] = {}
         """How many annotations have come, by part."""
         self.done = False
@@ -58,8 +56,10 @@ class Reader(BaseReader):
         self._latest = -1
         self._entered = 0  # items; more than there are indexes where a server gives all of them the same
         self._slots: dict[type, dict[tuple[int, int], int]] = {kind: {} for kind in _TYPES.values()}
+        self._told: dict[int, list[str]] = {}
+        """The texts of each open part: what comes at its end repeats them, and may have more."""
         self._called = False
-        self._written = 0  # characters of the text parts that are done
+        self._resumed = False
         self._model = ""
         self._handlers: dict[str, Callable[[Fields], None]] = {
             "response.created": self._lifecycle,
@@ -93,6 +93,21 @@ class Reader(BaseReader):
         kind, index, sub = type(frames[0]), frames[0].output_index, frames[0].sub
         return [f.delta for f in frames if f.output_index == index and f.sub == sub and type(f) is kind]
 
+    def extend(self, texts: list[str]) -> None:
+        super().extend(texts)
+        self._told[self.part] += texts
+
+    def read_one(self, block: bytes) -> str:
+        text = super().read_one(block)
+        if text:
+            self._told[self.part].append(text)
+        return text
+
+    def open(self, kind: PartKind, **fields: Any) -> int:
+        part = super().open(kind, **fields)
+        self._told[part] = []
+        return part
+
     # The dict way
 
     def handle(self, event: str, frame: Fields) -> None:
@@ -122,6 +137,11 @@ class Reader(BaseReader):
             response.word("id"), self._model, response.number("created_at"), meta={self.dialect: {"response": own}}
         )
 
+    def _resume(self) -> None:
+        """A stream that begins in the middle is a background response that the client came back to."""
+        self._resumed = self._resumed or not self.started
+        self.start()
+
     # Items
 
     def _index(self, frame: Fields, fallback: int) -> int:
@@ -130,7 +150,7 @@ class Reader(BaseReader):
 
     def _item(self, frame: Fields) -> _Item:
         """The item that an event is about; one that was never added is entered."""
-        self.start()
+        self._resume()
         index = self._index(frame, max(self._latest, 0))
         item = self._items.get(index)
         return self._enter(index, Fields({})) if item is None else item
@@ -142,7 +162,7 @@ class Reader(BaseReader):
         return item
 
     def _item_added(self, frame: Fields) -> None:
-        self.start()
+        self._resume()
         index = self._index(frame, self._latest + 1)
         raw = frame.fields("item")
         known = self._items.get(index)
@@ -290,15 +310,22 @@ class Reader(BaseReader):
             _, sub = item.live
             for slots in self._slots.values():
                 slots.pop((item.index, sub), None)
-            self.close_part(item.parts[item.live], meta)
+            part = item.parts[item.live]
+            self._told.pop(part, None)
+            self.close_part(part, meta)
             item.live = None
 
     def _speak(self, item: _Item, events: TextEvents, sub: int, text: str) -> None:
-        """The whole text of a part, unless its deltas have told it."""
-        key = (events.stem, sub)
-        if key in item.spoken or not text:
-            return
-        self._say(item, events, sub, text, None)
+        """The whole text of a part: what its deltas have not told is told now."""
+        part = item.parts.get((events.stem, sub))
+        told = join(self._told.get(part, [])) if part is not None else ""
+        if not text or (part is not None and part not in self._told):
+            return  # the part has ended
+        if text.startswith(told):
+            if text != told:
+                self._say(item, events, sub, text[len(told) :], None)
+        else:
+            self.opaque({"type": f"{events.stem}.done", events.field: text}, part)
 
     def _say(self, item: _Item, events: TextEvents, sub: int, text: str, logprobs: list[Any] | None) -> int | None:
         key = (events.stem, sub)
@@ -314,8 +341,8 @@ class Reader(BaseReader):
         elif item.live != key:
             self.fail("protocol", f"{events.stem} for part {sub} of output item {item.index}, which has ended")
             return None
-        item.spoken.add(key)
         self.delta(part, text, logprobs)
+        self._told[part].append(text)
         return part
 
     def _text_delta(self, events: TextEvents) -> Callable[[Fields], None]:
@@ -362,17 +389,31 @@ class Reader(BaseReader):
 
     # The end
 
+    def _unseen(self, response: Fields) -> list[Fields]:
+        """The items that only the terminal response has. Those that are not done are completed."""
+        output = list(response.each("output"))
+        for index, raw in enumerate(output):
+            item = self._items.get(index)
+            if item is not None and not item.done and item.type in ("", raw.word("type")):
+                self._complete(item, raw)
+        if self._entered >= len(output):
+            return []
+        known = {id for item in self._items.values() for key in ("id", "call_id") if (id := item.raw.word(key))}
+        last = max(self._items, default=-1)
+        return [
+            raw
+            for index, raw in enumerate(output)
+            if index not in self._items
+            and not known & {raw.word("id"), raw.word("call_id")}
+            and (index > last or not self._resumed)  # what a resumed stream does not repeat was told before it
+        ]
+
     def _terminal(self, frame: Fields) -> None:
         self._lifecycle(frame)
         response = frame.fields("response")
-        last = max(max(self._items, default=-1), self._entered - 1)
-        for index, raw in enumerate(response.each("output")):
-            item = self._items.get(index) if self._entered == len(self._items) else None
-            if item is None and index > last:
-                item = self._enter(index, raw)
-                self._open_item(item)
-            if item is not None and not item.done and item.type in ("", raw.word("type")):
-                self._complete(item, raw)
+        for raw in self._unseen(response):
+            item = self._enter(max(self._items, default=-1) + 1, raw)
+            self._complete(item, raw)
         for item in self._items.values():
             self._end_live(item)
             if item.held and not item.parts:

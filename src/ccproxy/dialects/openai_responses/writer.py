@@ -36,7 +36,7 @@ from .maps import ITEM_EVENTS, PART_EVENTS, PROGRESS, TextEvents
 class _Item:
     """The open output item."""
 
-    __slots__ = ("id", "index", "open", "parts", "places", "start")
+    __slots__ = ("ended", "id", "index", "open", "parts", "places", "start")
 
     def __init__(self, start: PartStart, id: str, index: int) -> None:
         self.start = start
@@ -44,6 +44,8 @@ class _Item:
         self.index = index
         self.parts: dict[int, PartStart] = {}
         """Those that have begun, by number."""
+        self.ended = False
+        """Whether its last part has ended."""
         self.places: dict[str, int] = {}
         """How many content parts there are for each kind of index."""
         self.open: tuple[TextEvents, dict[str, Any]] | None = None
@@ -98,6 +100,7 @@ class Writer(BaseWriter):
             item = self._item = _Item(start, response.item_id(start, self._seed, index), index)
             self._event("response.output_item.added", output_index=index, item=response.skeleton(start, item.id))
         item.parts[start.part] = start
+        item.ended = False
         events = ITEM_EVENTS.get(response.item_type(start))
         if events is not None:
             address = {"item_id": item.id, "output_index": item.index}
@@ -185,6 +188,8 @@ class Writer(BaseWriter):
         self.losses.add("citation", event.part, event.url or event.title or "citation")
 
     def on_part_end(self, event: PartEnd) -> None:
+        if self._item is not None and event.part in self._item.parts:
+            self._item.ended = True
         pending = self._pending
         if pending is not None and pending.part == event.part:
             self._pending = None
@@ -263,10 +268,13 @@ class Writer(BaseWriter):
     def on_error(self, event: StreamError) -> None:
         if self._response is None:
             self.on_start(StreamStart(digest(self._seed, event.kind, event.message)))
+        item = self._item
+        if item is not None and (item.ended or item.start.kind not in ("tool", "custom_tool")):
+            self._end_item("completed" if item.ended else "incomplete")
+        elif item is not None:  # no done event for a call that was cut: clients run calls when they see one
+            self._output.append(self._done(item, "incomplete"))
         error = errors.write(event)
         self._event("error", error=error)
-        if self._item is not None:
-            self._output.append(self._done(self._item, "incomplete"))
         self._terminal("failed", error={"code": error["code"], "message": error["message"]})
 
     def _terminal(self, status: str, /, **fields: Any) -> None:
