@@ -96,6 +96,9 @@ class Translator:
             quirks=tuple(quirks),
             limits=Limits(max_frame=max_frame, max_waiting=max_waiting, max_parts=max_parts),
         )
+        for limit, bytes_or_parts in (("max_frame", max_frame), ("max_waiting", max_waiting), ("max_parts", max_parts)):
+            if type(bytes_or_parts) is not int or bytes_or_parts < 1:
+                raise MisuseError(f"{limit} must be a positive whole number, not {bytes_or_parts!r}")
         self.source: Dialect = dialects.get(source)
         self.target: Dialect = dialects.get(target)
         for option, value, known in (
@@ -121,8 +124,7 @@ class Translator:
         self._assembler = Assembler()
         self._writer = self.target.writer(context, self._losses, self._assembler.part)
         self._listeners = tuple(listeners)
-        self._may_lane = not self._listeners and not context.quirks
-        self._lane = False  # whether the next read may be one delta of an open part
+        self._lane = False  # see `_may_lane`
         self._read_one = self._reader.read_one
         self._run_part = -1  # the part that deltas pass to one by one
         self._write_one: Callable[[str], bytes] | None = None
@@ -133,8 +135,8 @@ class Translator:
 
     @property
     def losses(self) -> tuple[Loss, ...]:
-        """What the target could not say, each once."""
-        return tuple(self._losses)
+        """What the target could not say, each once, by part."""
+        return tuple(sorted(self._losses, key=lambda loss: (loss.part is None, loss.part or 0, loss.kind, loss.detail)))
 
     @property
     def usage(self) -> Usage | None:
@@ -157,37 +159,56 @@ class Translator:
         return dialect.body(self.message, self._context, self._losses)
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes of the source and give the bytes of the target that they cause."""
+        """Take bytes of the source and give the bytes of the target that they cause.
+
+        Raises `MisuseError` after `close`, and for what is not bytes.
+        """
         if self._lane and type(data) is bytes:
             text = self._read_one(data)
             if text:
-                if self._reader.part != self._run_part and not self._begin_run(data):
-                    return self._pass_on(data, [Delta(self._reader.part, [text])])
-                self._add_text(text)
-                if self._scanner is not None:
-                    self._scanner.extend([text])
-                return self._write_one(text) if self._write_one is not None else data
+                if self._reader.part == self._run_part or self._begin_run(data):
+                    self._add_text(text)
+                    if self._scanner is not None:
+                        self._scanner.extend([text])
+                    return self._write_one(text) if self._write_one is not None else data
+                out = self._pass_on(data, [Delta(self._reader.part, [text])])
+                self._lane = self._may_lane()
+                return out
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Any read: blocks of frames, in the general way."""
         if self._closed:
             raise MisuseError("feed() after close(); a Translator is for one stream")
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise MisuseError(f"feed() takes bytes, not {type(data).__name__}")
         if self._ended:
             return b""
+        if self._untouched and self._reader.finished:
+            return self._decoder.close() + bytes(data)  # what a provider sends after the end is its client's matter
         block = self._decoder.feed(bytes(data))
         out = self._pass_on(block, self._reader.read(block)) if block else b""
         if self._decoder.overflow and not self._reader.finished:
             self._decoder.close()
             out += self._pass_on(b"", self._reader.overflow())
-        self._lane = self._may_lane and not (self._decoder.held or self._ended)
+        self._lane = self._may_lane()
         return out
+
+    def _may_lane(self) -> bool:
+        """Whether the next read may be one delta of an open part."""
+        idle = self._decoder.held or self._ended or self._reader.finished or self._listeners
+        return not idle
 
     def close(self) -> bytes:
         """The source has ended. Gives what was held back, and the error that a cut stream ends in."""
         self._lane = False
-        if self._closed or self._ended:
+        if self._closed or self._ended or (self._untouched and self._reader.finished):
             self._closed = True
             return b""
         self._closed = True
         tail = self._decoder.close()
-        return self._pass_on(tail, self._reader.close(tail))
+        events = self._reader.close(tail)
+        return self._pass_on(tail[: self._reader.kept], events)
 
     def _begin_run(self, data: bytes) -> bool:
         """Whether deltas of the reader's part may pass one by one, without the general way's calls.
@@ -234,7 +255,7 @@ class Translator:
     def _tell(self, events: list[Event]) -> None:
         self._assembler.on_events(events)
         for listener in self._listeners:
-            listener.on_events(events)
+            listener.on_events(events[:])
 
     def _note_end(self, events: list[Event]) -> None:
         last = events[-1] if events else None

@@ -81,6 +81,7 @@ def event_streams(draw: st.DrawFn, most: int = 25) -> list[Event]:
     assert grammar.check(events) == (1, "")
     kinds: dict[int, PartKind] = {}
     live: set[int] = set()
+    signed: set[int] = set()
     steps = sorted(
         STATES["stream"]["open"].keys() - {StreamEnd, StreamError, Finish, StreamStart}, key=lambda cls: cls.__name__
     )
@@ -88,12 +89,17 @@ def event_streams(draw: st.DrawFn, most: int = 25) -> list[Event]:
         event = _draw_event(draw, draw(st.sampled_from(steps)), kinds, live)
         if event is None or grammar.check([event])[1]:
             continue
+        if type(event) is Signature:
+            if event.part in signed and event.part not in live:
+                continue  # one that replaces another after the end: the first has gone out
+            signed.add(event.part)
         events.append(event)
         if type(event) is PartStart:
             kinds[event.part] = event.kind
             live.add(event.part)
             if event.kind == "redacted":  # is nothing but its data
                 events.append(Signature(event.part, "anthropic", draw(words), "model"))
+                signed.add(event.part)
                 assert grammar.check(events[-1:]) == (1, "")
         elif type(event) is PartEnd:
             live.discard(event.part)

@@ -16,18 +16,18 @@ FEW = 9
 MANY = 150
 
 
-def broken(stream: Stream, cuts: Sequence[int]) -> Iterator[str]:
+def broken(stream: Stream, cuts: Sequence[int], each_target: bool = True) -> Iterator[str]:
     data, source = stream.data, stream.dialect
     strict = STRICT[source]
     sound = run(data, source, source).error is None
-    for cut in cuts:
+    for number, cut in enumerate(cuts):
         prefix = data[:cut]
         seen = frames(prefix)
         said = strict.said_why(seen)
         if said and not (sound or any(map(strict.failed, seen))):
             continue  # what is wrong with the stream may be in the prefix or not
         wanted = said and not any(strict.failed(frame) for frame in seen if frame.usable)
-        for target in targets():
+        for target in targets() if each_target else targets()[number % len(targets()) :][:1]:
             result = run(prefix, source, target)
             if (result.error is None) != wanted:
                 yield f"to {target}, cut at {cut} of {len(data)} (said why: {said}): {result.error}"
@@ -63,5 +63,5 @@ def test_cut(stream: Stream) -> None:
 @pytest.mark.slow
 @each_stream(include_suspect=True)
 def test_cut_at_every_event(stream: Stream) -> None:
-    problems = list(broken(stream, _cuts(stream.data, MANY)))
+    problems = list(broken(stream, _cuts(stream.data, MANY), each_target=False))  # in turn, for the time it takes
     assert not problems, "\n".join(problems)

@@ -23,7 +23,7 @@ from .events import (
 )
 from .vocab import Usage
 
-_FOLD_AT: Final = 1024  # events kept as they came before they are folded, so that memory is the text and not its cuts
+_FOLD_AT: Final = 1024  # texts kept as they came before they are joined, so that memory is the text and not its cuts
 
 
 class Part(msgspec.Struct):
@@ -87,16 +87,18 @@ class _Slot:
 class Assembler:
     """A listener that assembles when asked."""
 
-    __slots__ = ("_events", "_message", "_slots")
+    __slots__ = ("_events", "_message", "_size", "_slots")
 
     def __init__(self) -> None:
         self._events: list[Event] = []
+        self._size = 0  # texts and other events among them
         self._message = Message()
         self._slots: list[_Slot] = []
 
     def on_events(self, events: list[Event]) -> None:
         self._events += events
-        if len(self._events) > _FOLD_AT:
+        self._size += sum(len(event.texts) if type(event) is Delta else 1 for event in events)
+        if self._size > _FOLD_AT:
             self._fold()
 
     def run(self, part: int) -> Callable[[str], None]:
@@ -162,3 +164,4 @@ class Assembler:
             elif type(event) is StreamEnd:
                 message.ended = True
         self._events.clear()
+        self._size = 0

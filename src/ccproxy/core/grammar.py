@@ -73,7 +73,7 @@ _WHOLE: Final = frozenset({"redacted", "image", "audio", "opaque"})  # kinds wit
 class Grammar:
     """Follows one stream and says how much of a batch of events is legal."""
 
-    __slots__ = ("_choices", "_max_parts", "_open", "_parts", "_stream", "live")
+    __slots__ = ("_choices", "_max_parts", "_open", "_open_in", "_parts", "_stream", "live")
 
     def __init__(self, max_parts: int) -> None:
         self.live: set[int] = set()
@@ -82,6 +82,7 @@ class Grammar:
         self._stream = IDLE
         self._parts: list[Row] = []
         self._open: dict[int, int] = {}  # open part: its choice
+        self._open_in: dict[int, int] = {}  # choice: how many of its parts are open
         self._choices: dict[int, Row] = {}
 
     def check(self, events: list[Event]) -> tuple[int, str]:
@@ -120,6 +121,7 @@ class Grammar:
         if PartStart not in self._choices.setdefault(event.choice, SPEAKING):
             return f"part {event.part} starts after choice {event.choice} finished"
         self._open[event.part] = event.choice
+        self._open_in[event.choice] = self._open_in.get(event.choice, 0) + 1
         if event.kind in _WHOLE:
             self._parts.append(SEALED)
         else:
@@ -136,14 +138,16 @@ class Grammar:
         self._parts[part] = row
         if row is ENDED:
             self.live.discard(part)
-            self._open.pop(part, None)
+            choice = self._open.pop(part, None)
+            if choice is not None:
+                self._open_in[choice] -= 1
         return ""
 
     def _finish(self, event: Finish) -> str:
         row = self._choices.setdefault(event.choice, SPEAKING).get(Finish)
         if row is None:
             return f"choice {event.choice} finishes twice"
-        if event.choice in self._open.values():
+        if self._open_in.get(event.choice):
             return f"choice {event.choice} finishes with an open part"
         self._choices[event.choice] = row
         return ""

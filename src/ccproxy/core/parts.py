@@ -1,9 +1,11 @@
 """Identity: ids made up where the source has none, the same for the same stream."""
 
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from typing import Final
 
+_CARRIED: Final = "ccproxy_"
 _CALL_ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
 
 
@@ -18,6 +20,27 @@ def digest(*words: object) -> str:
 def call_id(seed: str, part: int) -> str:
     """The id of a call that came without one. With a constant seed ids would repeat in later turns."""
     return "call_" + digest(seed, part)
+
+
+def carry_id(id: str) -> str:
+    """A call id for a target that takes letters, digits, `_` and `-` alone; `carried_id` gives the original back.
+
+    Anthropic refuses other characters; Kimi's ids, for one, are like `functions.get_weather:0`.
+    """
+    if _CALL_ID.fullmatch(id):
+        return id
+    return _CARRIED + urlsafe_b64encode(id.encode("utf-8", "surrogatepass")).decode("ascii").rstrip("=")
+
+
+def carried_id(id: str) -> str:
+    """The id that `carry_id` made this one of, else the id itself."""
+    if not id.startswith(_CARRIED):
+        return id
+    text = id.removeprefix(_CARRIED)
+    try:
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "surrogatepass")
+    except ValueError:
+        return id
 
 
 def with_prefix(prefix: str, id: str, accepts: Callable[[str], object] = _CALL_ID.fullmatch) -> str:

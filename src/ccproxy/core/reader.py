@@ -48,6 +48,7 @@ class BaseReader:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.finished = False
+        self._max_frame = context.limits.max_frame
         self.started = False
         self.seed = context.ids or ""
         self._decoder = msgspec.json.Decoder(self.delta_type)
@@ -63,6 +64,7 @@ class BaseReader:
         self._twin_wait = _TWINS_AFTER
         self._first_data = b""
         self._note = ""  # the first stray line, for the error message if nothing else comes
+        self.kept = 0
         self.offset = 0
         """Bytes before the read under way."""
         self._block = b""  # the read under way,
@@ -128,6 +130,8 @@ class BaseReader:
 
         This is the lane for one event per read: as few calls as can be.
         """
+        if len(block) > self._max_frame:
+            return ""
         if block.startswith(self._twin_head) and block.endswith(self._twin_tail):
             data = block[len(self._twin_head) : -len(self._twin_tail)]
             if 10 not in data and 13 not in data:
@@ -219,6 +223,10 @@ class BaseReader:
         frame = parse(raw)
         if frame.stray or (frame.data is not None and self._is_complete(frame.data)):
             self._read_raw(raw)
+            if self.events or frame.data is not None:  # stray lines count where they say why the stream failed
+                self.kept = len(tail)
+        elif not raw.strip(b"\r\n"):
+            self.kept = len(tail)
         if not self.finished:
             self._marks.append((len(self.events), self._frames))
             self._end_of_stream()
@@ -345,16 +353,19 @@ class BaseReader:
 
     def _end_of_stream(self) -> None:
         for quirk in self._repairs:
-            frame = quirk.release()
-            if frame:
-                self.handle("", Fields(frame))
+            self._handle_repaired("", quirk.release())
         if not self.finished:
             self.end_of_stream()
 
     def _handle(self, event: str, payload: Mapping[str, Any]) -> None:
+        for quirk in self._repairs:
+            payload = quirk.repair(dict(payload))
+        self._handle_repaired(event, payload)
+
+    def _handle_repaired(self, event: str, payload: Mapping[str, Any]) -> None:
+        if not payload:
+            return
         try:
-            for quirk in self._repairs:
-                payload = quirk.repair(dict(payload))
             self.handle(event, Fields(payload))
         except FieldError as error:
             self.fail("protocol", f"{error}{f' (in {event})' if event else ''}")

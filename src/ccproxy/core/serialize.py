@@ -8,7 +8,7 @@ What waits is limited; over the limit is an error.
 from collections import OrderedDict
 from collections.abc import Callable
 
-from ccproxy.wire.json import ObjectScanner
+from ccproxy.wire.json import ObjectScanner, dumps
 
 from .events import Citation, Delta, Event, Finish, Opaque, PartEnd, PartStart, Signature, StreamError
 from .losses import Losses
@@ -65,7 +65,9 @@ class Serializer:
         elif type(event) is StreamError:
             self._flush(out)
             out.append(event)
-        elif type(event) is not Finish or event.choice == 0:
+        elif type(event) is Finish and event.choice != 0:
+            self._losses.add("choice", None, f"choice {event.choice}")
+        else:
             out.append(event)
 
     def _start(self, event: PartStart, out: list[Event]) -> None:
@@ -93,22 +95,28 @@ class Serializer:
             out.append(event)
         elif event.part in self._waiting:
             for position, text in enumerate(event.texts):
-                self._waiting_size += len(text)
-                if self._waiting_size > self._max_waiting:
-                    raise _Refused(
-                        "too_large",
-                        f"more than {self._max_waiting} characters wait for part {self.live} to end; "
-                        "raise the limit max_waiting if that is meant",
-                        position,
-                    )
+                try:
+                    self._weigh(len(text), position)
+                except _Refused:
+                    self._waiting[event.part].append(Delta(event.part, event.texts[:position]))
+                    raise
+            if event.logprobs:
+                self._weigh(len(dumps(event.logprobs)))
             self._waiting[event.part].append(event)
         elif not "".join(event.texts).strip():
             self._losses.add("order", event.part, "white space after complete arguments")
         elif event.part not in self._dropped:
             raise _Refused("protocol", f"more arguments for the call of part {event.part}, which was complete")
 
+    def _weigh(self, size: int, text: int = 0) -> None:
+        self._waiting_size += size
+        if self._waiting_size > self._max_waiting:
+            message = f"more than {self._max_waiting} characters wait for part {self.live} to end"
+            raise _Refused("too_large", f"{message}; raise the limit max_waiting if that is meant", text)
+
     def _attach(self, part: int | None, event: Event, out: list[Event]) -> None:
         if part is not None and part in self._waiting:
+            self._weigh(len(dumps(event)))
             self._waiting[part].append(event)
         elif part not in self._dropped:
             out.append(event)

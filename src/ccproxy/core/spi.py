@@ -43,6 +43,8 @@ class Reader(Protocol):
     """Whether the stream has ended; what comes after is ignored."""
     offset: int
     """Bytes before the block of the last read."""
+    kept: int
+    """Bytes of the tail given to `close` that counted: a half frame does not."""
     part: int
     """The part whose text `read_one` gave."""
 

@@ -128,8 +128,13 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     output: int | None = None
     """Output tokens, reasoning included."""
     reasoning: int | None = None
+    extra: tuple[str, ...] = ()
+    """The provider's fields that have no neutral one and are not empty."""
     raw: dict[str, dict[str, Any]] | None = None
     """The provider's own object by dialect, with everything that has no neutral field."""
+
+    def has_raw(self, dialect: str) -> bool:
+        return self.raw is not None and dialect in self.raw
 
     @property
     def total_input(self) -> int | None:

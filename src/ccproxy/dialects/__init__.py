@@ -18,6 +18,8 @@ def names() -> tuple[str, ...]:
 @cache
 def get(name: str) -> Dialect:
     """The dialect of that name. Raises `MisuseError` with the known names."""
+    if not isinstance(name, str):
+        raise MisuseError(f"a dialect is named by a string, not {name!r}")
     module = f"{__name__}.{name.replace('-', '_')}"
     if name.replace("-", "").isalnum() and find_spec(module) is not None:
         built_in: Dialect = import_module(module).DIALECT

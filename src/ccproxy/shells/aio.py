@@ -1,6 +1,6 @@
 """Whole streams, asynchronously. The twin of `sync`."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import Unpack
 
 from ccproxy.shells.sync import with_clock
@@ -15,10 +15,14 @@ def atranslate(
 
 
 async def _run(translator: Translator, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    async for chunk in chunks:
-        out = translator.feed(chunk)
+    try:
+        async for chunk in chunks:
+            out = translator.feed(chunk)
+            if out:
+                yield out
+        out = translator.close()
         if out:
             yield out
-    out = translator.close()
-    if out:
-        yield out
+    finally:
+        if isinstance(chunks, AsyncGenerator):  # whoever stops reading stops the upstream
+            await chunks.aclose()

@@ -7,8 +7,12 @@ from typing import Any, Unpack
 from ccproxy.core.errors import StreamFailed
 from ccproxy.translator import Options, Translator
 
+Buffer = bytes | bytearray | memoryview
 
-def translate(chunks: bytes | Iterable[bytes], source: str, target: str, **options: Unpack[Options]) -> Iterator[bytes]:
+
+def translate(
+    chunks: Buffer | Iterable[bytes], source: str, target: str, **options: Unpack[Options]
+) -> Iterator[bytes]:
     """Translate a stream while it arrives: what a chunk causes is given before the next one is asked for.
 
     `chunks` is the body as it was read, cut anywhere (or all of it as one bytes object). The options are those of
@@ -18,9 +22,9 @@ def translate(chunks: bytes | Iterable[bytes], source: str, target: str, **optio
     return _run(Translator(source, target, **with_clock(options)), chunks)
 
 
-def _run(translator: Translator, chunks: bytes | Iterable[bytes]) -> Iterator[bytes]:
-    for chunk in (chunks,) if isinstance(chunks, bytes) else chunks:
-        out = translator.feed(chunk)
+def _run(translator: Translator, chunks: Buffer | Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in (chunks,) if isinstance(chunks, bytes | bytearray | memoryview) else chunks:
+        out = translator.feed(bytes(chunk))
         if out:
             yield out
     out = translator.close()
@@ -29,7 +33,7 @@ def _run(translator: Translator, chunks: bytes | Iterable[bytes]) -> Iterator[by
 
 
 def collect(
-    data: bytes | Iterable[bytes], source: str, target: str | None = None, **options: Unpack[Options]
+    data: Buffer | Iterable[bytes], source: str, target: str | None = None, **options: Unpack[Options]
 ) -> dict[str, Any]:
     """The full response body that a stream amounts to, as its own dialect sends it without streaming, or another's.
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Final
 
 from ccproxy.core.events import Citation, Finish, Signature, StreamError
 from ccproxy.core.fields import Fields
+from ccproxy.core.parts import carried_id
 from ccproxy.core.reader import BaseReader
 from ccproxy.core.signatures import unseal
 from ccproxy.core.spi import Context
@@ -44,6 +45,8 @@ class Reader(BaseReader):
         self._id = ""
         self._model = ""
         self._blocks: dict[int, _Block] = {}
+        self._ended: dict[int, int] = {}  # the part of each index that was last closed
+        self._texts: set[int] = set()
         self._latest = -1
         self._called = False
         self._slots: dict[type, dict[int, int]] = {kind: {} for kind in DELTA_TYPES.values()}
@@ -143,6 +146,8 @@ class Reader(BaseReader):
         self._latest = index
         name = block.word("type")
         kind = BLOCK_KIND.get(name, "opaque")
+        if kind == "tool" and not block.word("name"):
+            kind = "opaque"  # a call that nobody can run
         input = block.raw.get("input")
         opened = _Block(0, kind, block.word("id"), dumps(input).decode("utf-8") if input and kind in _CALLS else "")
         if kind in ("text", "reasoning", "redacted"):
@@ -151,7 +156,7 @@ class Reader(BaseReader):
             self._called = True
             own = {key: value for key, value in block.raw.items() if key not in ("type", "id", "name", "input")}
             opened.part = self.open(
-                kind, id=block.word("id"), name=block.text("name"), meta={self.dialect: own} if own else {}
+                kind, id=carried_id(block.word("id")), name=block.text("name"), meta={self.dialect: own} if own else {}
             )
         else:
             opened.part = self.open(
@@ -164,6 +169,7 @@ class Reader(BaseReader):
         if kind in DELTA_TYPES and not opened.input:
             self._slots[DELTA_TYPES[kind]][index] = opened.part
         if kind == "text":
+            self._texts.add(opened.part)
             self.delta(opened.part, block.text("text"))
             for citation in block.each("citations"):
                 self._cite(opened.part, citation)
@@ -185,6 +191,9 @@ class Reader(BaseReader):
             text = delta.text(field)
             if not text:
                 return
+            if block is not None and kind == "tool" and block.kind not in _CALLS:
+                self.opaque(frame.raw, block.part)
+                return
             block = self._block_for(kind, index, block)
             if block is None:
                 self.fail("protocol", f"{name} for content block {index}, which is no open tool call")
@@ -192,14 +201,16 @@ class Reader(BaseReader):
             block.input = ""
             self._slots[DELTA_TYPES[block.kind]][index] = block.part
             self.delta(block.part, text)
-        elif block is None:
+            return
+        part = block.part if block is not None else self._ended.get(index)
+        if part is None:
             self.opaque(frame.raw)
         elif name == "signature_delta":
-            self._sign(block.part, delta.text("signature"))
-        elif name == "citations_delta":
-            self._cite(block.part, delta.fields("citation"))
+            self._sign(part, delta.text("signature"))
+        elif name == "citations_delta" and part in self._texts:
+            self._cite(part, delta.fields("citation"))
         else:
-            self.opaque(frame.raw, block.part)
+            self.opaque(frame.raw, part)
 
     def _block_for(self, kind: PartKind, index: int, block: _Block | None) -> _Block | None:
         """The block that a delta of this kind extends. A server may forget to open it, or to open another one."""
@@ -211,6 +222,8 @@ class Reader(BaseReader):
             self._close(index)
         block = self._blocks[index] = _Block(self.open(kind), kind)
         self._latest = index
+        if kind == "text":
+            self._texts.add(block.part)
         return block
 
     def _block_stop(self, frame: Fields) -> None:
@@ -223,6 +236,7 @@ class Reader(BaseReader):
             return
         for slots in self._slots.values():
             slots.pop(index, None)
+        self._ended[index] = block.part
         self.delta(block.part, block.input)
         self.close_part(block.part)
 

@@ -7,7 +7,7 @@ from ccproxy.core.assemble import Message, Part
 from ccproxy.core.events import Finish, PartStart, Signature, StreamStart
 from ccproxy.core.fields import Fields
 from ccproxy.core.losses import Losses
-from ccproxy.core.parts import with_prefix
+from ccproxy.core.parts import carry_id, with_prefix
 from ccproxy.core.signatures import seal
 from ccproxy.core.spi import Context
 from ccproxy.core.vocab import Usage
@@ -54,7 +54,7 @@ def block(part: Part) -> dict[str, Any]:
     if start.kind == "redacted":
         return {"type": "redacted_thinking", "data": signature(part.signature, redacted=True)}
     if start.kind in ("tool", "custom_tool"):
-        return {"type": "tool_use", "id": start.id, "name": start.name, "input": tool_input(part), **own}
+        return {"type": "tool_use", "id": carry_id(start.id), "name": start.name, "input": tool_input(part), **own}
     whole = dict(own["block"])
     if start.kind == "server_tool":
         whole["input"] = tool_input(part)
@@ -123,6 +123,8 @@ def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
     if 0 in message.finishes:
         out.update(finish(message.finishes[0], kinds, losses))
         out.update(message.finishes[0].meta.get("anthropic", {}).get("top", {}))
+    if message.usage is not None:
+        usage.report(message.usage, losses)
     out["usage"] = usage.write(message.usage)
     return out
 

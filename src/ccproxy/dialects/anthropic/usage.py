@@ -1,10 +1,22 @@
 """Usage of the Messages API: `input_tokens` leaves out what was read from or written to the cache."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from ccproxy.core.fields import Fields
+from ccproxy.core.losses import Losses
 from ccproxy.core.vocab import Usage
+
+_KNOWN: Final = frozenset(
+    {
+        "input_tokens",
+        "output_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+        "cache_creation",
+        "output_tokens_details",
+    }
+)
 
 
 def read(raw: Mapping[str, Any]) -> Usage:
@@ -23,8 +35,15 @@ def read(raw: Mapping[str, Any]) -> Usage:
         cache_write_ttl=ttl or None,
         output=usage.number("output_tokens"),
         reasoning=usage.noise("output_tokens_details").number("thinking_tokens"),
+        extra=tuple(key for key, value in raw.items() if key not in _KNOWN and value),
         raw={"anthropic": dict(raw)},
     )
+
+
+def report(usage: Usage, losses: Losses) -> None:
+    """Report what the usage object has no place for."""
+    if usage.extra and not usage.has_raw("anthropic"):
+        losses.add("usage", None, ", ".join(usage.extra))
 
 
 def write(usage: Usage | None) -> dict[str, Any]:
@@ -32,7 +51,8 @@ def write(usage: Usage | None) -> dict[str, Any]:
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
     if usage.raw and "anthropic" in usage.raw:
-        return {"input_tokens": 0, "output_tokens": 0} | usage.raw["anthropic"]
+        own = usage.raw["anthropic"]
+        return {**own, "input_tokens": own.get("input_tokens") or 0, "output_tokens": own.get("output_tokens") or 0}
     out: dict[str, Any] = {"input_tokens": usage.input or 0}
     if usage.cache_write is not None:
         out["cache_creation_input_tokens"] = usage.cache_write

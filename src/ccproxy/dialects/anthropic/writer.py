@@ -56,6 +56,8 @@ class Writer(BaseWriter):
 
     def on_start(self, event: StreamStart) -> None:
         self._usage = event.usage
+        if event.usage is not None:
+            usage.report(event.usage, self.losses)
         self.frame({"type": "message_start", "message": response.envelope(event, self.context)}, "message_start")
 
     def on_part(self, event: PartStart) -> None:
@@ -135,6 +137,7 @@ class Writer(BaseWriter):
 
     def on_usage(self, event: UsageUpdate) -> None:
         self._usage = event.usage
+        usage.report(event.usage, self.losses)
 
     def on_finish(self, event: Finish) -> None:
         self._finish = event
@@ -161,7 +164,7 @@ class Writer(BaseWriter):
         name = event.payload.get("type")
         if not isinstance(name, str) or not _EVENT_NAME.fullmatch(name):
             self.losses.add("opaque", event.part, f"{event.source}: an event without a name")
-        elif event.part is None:
+        elif event.part is None and not name.startswith("content_block_"):
             self.frame(dict(event.payload), name)
         elif self._open is not None and self._open.start.part == event.part and self._begun:
             self.frame({**event.payload, "index": self._index}, name)

@@ -6,6 +6,8 @@ from typing import Any, Final
 from ccproxy.core.spi import Quirk
 from ccproxy.wire.json import JSONError, dumps, loads
 
+from .maps import REASONING_FIELDS
+
 
 def _choices(frame: dict[str, Any]) -> list[dict[str, Any]]:
     choices = frame.get("choices")
@@ -41,7 +43,7 @@ class ThinkTags:
         for choice in _choices(frame):
             delta = _delta(choice)
             content = delta.get("content")
-            last = bool(choice.get("finish_reason") or delta.get("tool_calls"))
+            last = bool(choice.get("finish_reason") or delta.get("tool_calls") or any(map(delta.get, REASONING_FIELDS)))
             if isinstance(content, str) or (last and content is None):
                 self._split(_index(choice), content or "", delta, last)
         return frame
@@ -140,7 +142,7 @@ class FinalUsage:
 
     def repair(self, frame: dict[str, Any]) -> dict[str, Any]:
         choices = _choices(frame)
-        self._called = self._called or any((c.get("delta") or {}).get("tool_calls") for c in choices)
+        self._called = self._called or any(_delta(choice).get("tool_calls") for choice in choices)
         if frame.get("usage") and not any(choice.get("finish_reason") for choice in choices):
             reason = "tool_calls" if self._called else "stop"
             frame["choices"] = [*choices, {"index": 0, "delta": {}, "finish_reason": reason}]

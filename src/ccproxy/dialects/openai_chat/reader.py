@@ -28,9 +28,11 @@ class _Choice:
 
     __slots__ = (
         "audio",
+        "called",
         "calls",
         "finish",
         "live",
+        "live_wire",
         "number",
         "plain",
         "signed",
@@ -38,6 +40,7 @@ class _Choice:
         "stop_sequence",
         "text",
         "thoughts",
+        "wires",
     )
 
     def __init__(self, number: int) -> None:
@@ -47,6 +50,11 @@ class _Choice:
         self.calls: dict[int, Calls] = {}
         """By the choice's number on the wire, which `choices="merge"` may have more of."""
         self.finish: FinishReason | None = None
+        self.called = False
+        self.live_wire = 0
+        """The choice on the wire that the open part came from."""
+        self.wires: dict[int, bool] = {}
+        """Whether each choice on the wire has finished; `choices="merge"` makes one of all."""
         self.stop_sequence: str | None = None
         self.text: int | None = None
         """The last text part, for citations that come late."""
@@ -137,7 +145,7 @@ class Reader(BaseReader):
 
     def end_of_stream(self) -> None:
         choices = sorted(self._choices.values(), key=lambda choice: choice.number)
-        if not choices or any(choice.finish is None for choice in choices):
+        if not choices or not all(all(choice.wires.values()) for choice in choices):
             self.truncated()
             return
         failed = next((c.finish for c in choices if c.finish is not None and c.finish.unified == "error"), None)
@@ -147,7 +155,8 @@ class Reader(BaseReader):
             )
             return
         for choice in choices:
-            self._end_parts(choice)
+            for wire_index in choice.wires:
+                self._end_parts(choice, wire_index)
             reason = choice.finish or FinishReason("unknown")
             self.events.append(Finish(choice.number, reason, choice.stop_sequence))
         self.end()
@@ -158,6 +167,7 @@ class Reader(BaseReader):
         choice = self._choices.get(number)
         if choice is None:
             choice = self._choices[number] = _Choice(number)
+        choice.wires.setdefault(wire_index, False)
         delta = source.fields("delta")
         logprobs = source.noise("logprobs")
         for name in REASONING_FIELDS:
@@ -175,7 +185,7 @@ class Reader(BaseReader):
         if function.raw:
             self._fragment(choice, wire_index, Fields({"index": 0, "function": function.raw}))
         self._rest(choice, delta)
-        self._finish(choice, source)
+        self._finish(choice, wire_index, source)
 
     def _say(
         self, choice: _Choice, wire_index: int, kind: PartKind, text: str, logprobs: list[Any] | None = None
@@ -186,6 +196,7 @@ class Reader(BaseReader):
             if not text:
                 return
             self._end_live(choice)
+            choice.live_wire = wire_index
             part = choice.live[kind] = self.open(kind, choice=choice.number)
             for index in choice.calls:
                 self._calls.pop(index, None)  # a call's next fragment must end this part
@@ -213,12 +224,19 @@ class Reader(BaseReader):
         if not isinstance(content, list):
             self._say(choice, wire_index, "text", delta.text("content"), logprobs)
             return
+        if logprobs:
+            self.opaque({"logprobs": logprobs})
         for block in delta.each("content"):
             kind = block.word("type")
             if kind == "text":
                 self._say(choice, wire_index, "text", block.text("text"))
             elif kind == "thinking":  # Mistral
+                if isinstance(block.raw.get("thinking"), str):
+                    self._say(choice, wire_index, "reasoning", block.text("thinking"))
+                    continue
                 for thought in block.each("thinking"):
+                    if thought.word("type") not in ("text", ""):
+                        self.opaque({"content": [block.raw]})
                     self._say(choice, wire_index, "reasoning", thought.text("text"))
                 self._sign(choice, "", block.word("signature"))
             elif kind == "reasoning":  # Databricks
@@ -230,14 +248,15 @@ class Reader(BaseReader):
 
     def _reasoning_blocks(self, choice: _Choice, wire_index: int, delta: Fields) -> None:
         """Signatures, and the text where no plain field had it."""
-        choice.plain = choice.plain or any(delta.raw.get(name) for name in REASONING_FIELDS)
+        plain = any(delta.raw.get(name) for name in REASONING_FIELDS)
+        choice.plain = choice.plain or plain
         for detail in delta.each("reasoning_details"):  # OpenRouter
             kind = detail.word("type")
             scheme = FORMAT_READ.get(detail.word("format"), "")
             if kind == "reasoning.encrypted":
                 self._redacted(choice, scheme, detail.text("data"))
             elif kind in ("reasoning.text", "reasoning.summary"):
-                if not choice.plain:
+                if not plain:
                     self._say(choice, wire_index, "reasoning", detail.text("text") or detail.text("summary"))
                 self._sign_detail(choice, wire_index, scheme, detail.text("signature"), detail.number("index"))
             else:
@@ -249,8 +268,8 @@ class Reader(BaseReader):
                 self._redacted(choice, "anthropic", block.text("data"))
             else:
                 thought = block.text("thinking")
-                repeats = block.raw.get("signature") and thought == "".join(choice.thoughts)
-                if not choice.plain and not repeats:
+                repeats = block.raw.get("signature") and (choice.plain or thought == "".join(choice.thoughts))
+                if not plain and not repeats:
                     choice.thoughts.append(thought)
                     self._say(choice, wire_index, "reasoning", thought)
                 self._sign_detail(choice, wire_index, "anthropic", block.text("signature"), None)
@@ -292,7 +311,8 @@ class Reader(BaseReader):
             self.close_part(part)
 
     def _fragment(self, choice: _Choice, wire_index: int, fragment: Fields) -> None:
-        kind: PartKind = "custom_tool" if fragment.word("type") == "custom" or "custom" in fragment.raw else "tool"
+        custom = fragment.word("type") == "custom" or isinstance(fragment.raw.get("custom"), dict)
+        kind: PartKind = "custom_tool" if custom else "tool"
         function = fragment.fields("custom" if kind == "custom_tool" else "function")
         arguments = function.raw.get("input" if kind == "custom_tool" else "arguments")
         if isinstance(arguments, dict | list):
@@ -301,7 +321,8 @@ class Reader(BaseReader):
             arguments = ""
         elif not isinstance(arguments, str):
             raise function.wrong("arguments", "a string")
-        id = fragment.word("id").removeprefix("null")  # Mistral
+        id = fragment.word("id")
+        id = "" if id == "null" else id  # Mistral
         index = fragment.integer("index")
         calls = choice.calls.setdefault(wire_index, Calls())
         call = calls.resolve(index, id, function.text("name"), arguments)
@@ -323,6 +344,7 @@ class Reader(BaseReader):
             self._end_live(choice)
             id = call.id or call_id(self.seed, self.next_part)
             call.part = self.open(kind, choice=choice.number, id=id, name=call.name)
+            choice.called = True
             for waiting in call.arguments:
                 self.delta(call.part, waiting)
             call.arguments.clear()
@@ -377,7 +399,7 @@ class Reader(BaseReader):
             self._cited.add(url)
             self.events.append(Citation(text, url=url))
 
-    def _finish(self, choice: _Choice, source: Fields) -> None:
+    def _finish(self, choice: _Choice, wire_index: int, source: Fields) -> None:
         raw = source.word("finish_reason")
         if raw in ("", "null"):
             return
@@ -386,32 +408,31 @@ class Reader(BaseReader):
         if unified == "end" and isinstance(matched, str):
             choice.stop_sequence = matched
             unified = "stop_sequence"
-        called = any(call.part is not None for calls in choice.calls.values() for call in calls.all)
-        if unified in ("end", "unknown") and called:
+        if unified in ("end", "unknown") and choice.called:
             unified = "tool"
-        self._end_parts(choice)
+        choice.wires[wire_index] = True
+        self._end_parts(choice, wire_index)
         last = choice.finish
         if last is None or FINISH_RANK.get(unified, 3) > FINISH_RANK.get(last.unified, 3):
             choice.finish = FinishReason(unified, raw)
 
-    def _end_parts(self, choice: _Choice) -> None:
+    def _end_parts(self, choice: _Choice, wire_index: int) -> None:
         """Calls have no end mark: the finish ends them, and whatever else is open."""
-        self._end_live(choice)
-        for calls in choice.calls.values():
-            for call in calls.all:
-                if call.part is None:
-                    self.opaque({"tool_calls": [{"id": call.id, "arguments": "".join(call.arguments)}]})
-                else:
-                    self.close_part(call.part)
-        for index in choice.calls:
-            self._calls.pop(index, None)
+        if choice.live_wire == wire_index:
+            self._end_live(choice)
+        calls = choice.calls.pop(wire_index, None)
+        for call in calls.all if calls is not None else ():
+            if call.part is None:
+                self.opaque({"tool_calls": [{"id": call.id, "arguments": "".join(call.arguments)}]})
+            else:
+                self.close_part(call.part)
+        self._calls.pop(wire_index, None)
         if choice.audio:
             audio = {
                 key: pieces[-1] if key not in _PIECEWISE else "".join(pieces) for key, pieces in choice.audio.items()
             }
             self.close_part(self.open("audio", choice=choice.number, meta={self.dialect: {"audio": audio}}))
             choice.audio = {}
-        choice.calls = {}
 
 
 def _google_signature(source: Fields) -> str:

@@ -62,18 +62,22 @@ def annotations(
 ) -> list[dict[str, Any]]:
     """The citations of a content that is made of the parts `texts`. One without a range is about its whole part."""
     out: list[dict[str, Any]] = []
+    ranges: dict[int, tuple[int, int]] = {}
+    length = 0
+    for number in texts if citations else ():
+        ranges[number] = (length, length + len(part(number).text))
+        length = ranges[number][1]
     for citation in citations:
         own = citation.raw.get("openai-chat")
         if own is not None:
             out.append(dict(own))
             continue
-        if citation.url is None or citation.part not in texts or not part(citation.part).text:
+        start, end = ranges.get(citation.part, (0, 0))
+        if citation.url is None or start == end:
             losses.add("citation", citation.part, citation.url or citation.title or "citation of a document")
             continue
-        start, end = citation.start, citation.end
-        if start is None or end is None:
-            start = sum(len(part(number).text) for number in texts[: texts.index(citation.part)])
-            end = start + len(part(citation.part).text)
+        if citation.start is not None and citation.end is not None:
+            start, end = citation.start, citation.end
         source = {"start_index": start, "end_index": end, "title": citation.title or "", "url": citation.url}
         out.append({"type": "url_citation", "url_citation": source})
     return out
@@ -98,6 +102,9 @@ def finish_reason(event: Finish, called: bool, losses: Losses) -> str:
     reason = FINISH_WRITE[event.reason.unified]
     if reason == "tool_calls" and not called:
         reason = "stop"  # the calls had no place here
+    explanation = (event.details or {}).get("explanation")
+    if explanation:
+        losses.add("finish", None, str(explanation))
     if event.stop_sequence is not None:
         losses.add("stop_sequence", None, event.stop_sequence)
     if FINISH_READ[reason] != event.reason.unified:

@@ -1,11 +1,25 @@
 """Usage of Chat Completions: `prompt_tokens` includes what was read from or written to the cache."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from ccproxy.core.fields import Fields
 from ccproxy.core.losses import Losses
 from ccproxy.core.vocab import Usage
+
+_KNOWN: Final = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "prompt_cache_hit_tokens",
+        "prompt_cache_miss_tokens",
+        "cached_tokens",
+        "reasoning_tokens",
+    }
+)
 
 
 def read(raw: Mapping[str, Any]) -> Usage | None:
@@ -37,6 +51,7 @@ def read(raw: Mapping[str, Any]) -> Usage | None:
         cache_write=cache_write,
         output=output,
         reasoning=reasoning,
+        extra=tuple(key for key, value in raw.items() if key not in _KNOWN and value),
         raw={"openai-chat": dict(raw)},
     )
 
@@ -49,6 +64,8 @@ def report(usage: Usage, losses: Losses) -> None:
     """Report what the usage object has no place for."""
     if usage.cache_write_ttl and any(usage.cache_write_ttl.values()):
         losses.add("usage", None, "cache writes by lifetime")
+    if usage.extra and not usage.has_raw("openai-chat"):
+        losses.add("usage", None, ", ".join(usage.extra))
 
 
 def write(usage: Usage) -> dict[str, Any]:

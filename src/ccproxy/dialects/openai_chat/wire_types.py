@@ -33,6 +33,7 @@ class Choice(msgspec.Struct, gc=False):
     index: int = 0
     finish_reason: None = None
     logprobs: None = None
+    usage: None = None
 
 
 class Chunk(msgspec.Struct, gc=False):

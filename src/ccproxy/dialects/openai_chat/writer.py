@@ -66,7 +66,7 @@ class Writer(BaseWriter):
 
     def on_start(self, event: StreamStart) -> None:
         self._base = response.envelope(event, self.context, "chat.completion.chunk")
-        self._usage = event.usage
+        self._note_usage(event.usage)
         self._choice(0)
 
     def on_part(self, event: PartStart) -> None:
@@ -115,6 +115,8 @@ class Writer(BaseWriter):
             for text in event.texts:
                 self._arguments(start, dumps(text)[1:-1].decode("utf-8", "surrogatepass"))
         elif start.kind == "reasoning":
+            if event.logprobs:
+                self.losses.add("logprobs", event.part, "log probabilities of reasoning")
             self._reason(start, event.texts)
         else:
             field = response.TEXT_FIELDS.get(start.kind, "")
@@ -123,7 +125,7 @@ class Writer(BaseWriter):
                 self._chunk(start.choice, {field: "".join(event.texts)}, logprobs=logprobs)
             else:
                 self.losses.add("logprobs", event.part, f"log probabilities of {start.kind}")
-                self.write([Delta(event.part, event.texts)])
+                self.out.append(self.encode_texts(event.part, event.texts))
 
     def _reason(self, start: PartStart, texts: list[str]) -> None:
         """Reasoning that goes on from another part of its item, or into two fields, or nowhere."""
@@ -193,8 +195,12 @@ class Writer(BaseWriter):
             self._chunk(start.choice, {"content": response.thinking_element(part)})
 
     def on_usage(self, event: UsageUpdate) -> None:
-        self._usage = event.usage
-        usage.report(event.usage, self.losses)
+        self._note_usage(event.usage)
+
+    def _note_usage(self, counted: Usage | None) -> None:
+        self._usage = counted
+        if counted is not None:
+            usage.report(counted, self.losses)
 
     def on_finish(self, event: Finish) -> None:
         choice = self._choice(event.choice)

@@ -171,7 +171,8 @@ class Reader(BaseReader):
                 return
             self._end_live(known)
         item = self._enter(index, raw)
-        if item.type in ITEM_EVENTS or not raw.word("call_id"):
+        named = item.type not in ("function_call", "custom_tool_call") or raw.word("name")
+        if named and (item.type in ITEM_EVENTS or not raw.word("call_id")):
             self._open_item(item)  # else the end may give it another call id, as a client's tool search does
 
     def _open_item(self, item: _Item) -> None:
@@ -331,7 +332,7 @@ class Reader(BaseReader):
         key = (events.stem, sub)
         part = item.parts.get(key)
         if part is None:
-            if events.item and not item.type:
+            if events.item and item.type in ("", events.item):
                 item.held.append(text)
                 return None
             if events.item:

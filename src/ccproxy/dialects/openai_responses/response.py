@@ -207,6 +207,9 @@ def terminal(event: Finish, called: bool, losses: Losses) -> tuple[str, str | No
         reason = details["reason"]
     elif (INCOMPLETE_READ[reason] if reason else "tool" if called else "end") != unified:
         losses.add("finish", None, event.reason.raw or unified)
+    explanation = (event.details or {}).get("explanation")
+    if explanation:
+        losses.add("finish", None, str(explanation))
     if event.stop_sequence is not None:
         losses.add("stop_sequence", None, event.stop_sequence)
     return ("incomplete", reason) if reason else ("completed", None)

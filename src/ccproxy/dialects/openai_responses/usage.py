@@ -1,11 +1,21 @@
 """Usage of the Responses API: `input_tokens` includes what was read from or written to the cache."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from ccproxy.core.fields import Fields
 from ccproxy.core.losses import Losses
 from ccproxy.core.vocab import Usage
+
+_KNOWN: Final = frozenset(
+    {
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "input_tokens_details",
+        "output_tokens_details",
+    }
+)
 
 
 def read(raw: Mapping[str, Any]) -> Usage | None:
@@ -24,6 +34,7 @@ def read(raw: Mapping[str, Any]) -> Usage | None:
         cache_write=cache_write,
         output=output,
         reasoning=usage.noise("output_tokens_details").number("reasoning_tokens"),
+        extra=tuple(key for key, value in raw.items() if key not in _KNOWN and value),
         raw={"openai-responses": dict(raw)},
     )
 
@@ -32,6 +43,8 @@ def report(usage: Usage, losses: Losses) -> None:
     """Report what the usage object has no place for."""
     if usage.cache_write_ttl and any(usage.cache_write_ttl.values()):
         losses.add("usage", None, "cache writes by lifetime")
+    if usage.extra and not usage.has_raw("openai-responses"):
+        losses.add("usage", None, ", ".join(usage.extra))
 
 
 def write(usage: Usage | None) -> dict[str, Any] | None:
@@ -44,8 +57,9 @@ def write(usage: Usage | None) -> dict[str, Any] | None:
     details = {"cached_tokens": usage.cache_read or 0, "cache_write_tokens": usage.cache_write or 0}
     return own | {
         "input_tokens": whole,
-        "input_tokens_details": (own.get("input_tokens_details") or {}) | details,
+        "input_tokens_details": dict(Fields(own).noise("input_tokens_details").raw) | details,
         "output_tokens": output,
-        "output_tokens_details": (own.get("output_tokens_details") or {}) | {"reasoning_tokens": usage.reasoning or 0},
-        "total_tokens": own.get("total_tokens") or whole + output,
+        "output_tokens_details": dict(Fields(own).noise("output_tokens_details").raw)
+        | {"reasoning_tokens": usage.reasoning or 0},
+        "total_tokens": Fields(own).number("total_tokens") or whole + output,
     }

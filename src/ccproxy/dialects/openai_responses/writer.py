@@ -73,7 +73,7 @@ class Writer(BaseWriter):
 
     def on_start(self, event: StreamStart) -> None:
         self._seed = self._seed or event.id
-        self._usage = event.usage
+        self._note_usage(event.usage)
         self._response = response.envelope(event, self.context)
         for name in ("response.created", "response.in_progress"):
             self._event(name, response=self._response)
@@ -250,8 +250,12 @@ class Writer(BaseWriter):
     # The end
 
     def on_usage(self, event: UsageUpdate) -> None:
-        self._usage = event.usage
-        usage.report(event.usage, self.losses)
+        self._note_usage(event.usage)
+
+    def _note_usage(self, counted: Usage | None) -> None:
+        self._usage = counted
+        if counted is not None:
+            usage.report(counted, self.losses)
 
     def on_finish(self, event: Finish) -> None:
         self._finish = event
