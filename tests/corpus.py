@@ -1,6 +1,6 @@
 """The streams that tests run over: the repository's own fixtures and, where it is present, the recorded corpus.
 
-The corpus is a folder with a `manifest.jsonl`, found at `$CCPROXY_CORPUS`, else at `../shared/corpus` beside the
+The corpus is a folder with a `manifest.jsonl`, found at `$CCPROXY_CORPUS`, else at `shared/corpus` beside the
 checkout. An empty `CCPROXY_CORPUS` hides it, which is how a fresh clone looks. Only dialects that the library has
 registered are listed, so a recorded dialect starts to count on the day its folder arrives.
 

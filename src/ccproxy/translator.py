@@ -108,6 +108,8 @@ class Translator:
         ):
             if value not in known:
                 raise MisuseError(f"unknown {option} {value!r}; known are {', '.join(known)}")
+        if isinstance(quirks, str):
+            raise MisuseError(f"quirks takes several names: quirks=({quirks!r},)")
         unknown = [name for name in context.quirks if name not in self.source.quirks]
         if unknown:
             names = ", ".join(self.source.quirks) or "none"

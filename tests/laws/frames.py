@@ -49,7 +49,7 @@ class Frame(NamedTuple):
 
     @property
     def usable(self) -> bool:
-        """Whether it counts at the end of the input: whole, or its data complete (DECISIONS 1)."""
+        """Whether it counts at the end of the input: whole, or its data complete JSON or `[DONE]`."""
         return self.whole or self.done or self.payload is not None
 
 

@@ -46,7 +46,7 @@ class Result:
 
     @property
     def told(self) -> tuple[object, ...]:
-        """All that must not depend on the cuts. (Blank lines between frames passed on are no matter: DECISIONS 6.)"""
+        """All that must not depend on the cuts. (Blank lines between frames passed on are no matter.)"""
         return tuple(frame.raw for frame in frames(self.out)), str(self.error), self.losses, self.message
 
 

@@ -1,4 +1,4 @@
-"""The form in which two readings of an answer are compared (DECISIONS 29), and what each declared loss explains.
+"""The form in which two readings of an answer are compared, and what each declared loss explains.
 
 `normal_form(message, losses)` is what another reading of the answer must amount to if exactly these losses happened: each
 loss changes what is expected in its own way (`EFFECTS`) and excuses nothing else.
@@ -99,7 +99,7 @@ def _citation(draft: _Draft, loss: Loss) -> None:
 
 
 def _refusal(draft: _Draft, loss: Loss) -> None:
-    """Refusal text is text, and the refusal is the finish (DECISIONS 15)."""
+    """Refusal text is text, and the refusal is the finish."""
     draft.change(loss, lambda said: replace(said, kind="text"))
     end = frozenset({"end"})
     draft.normal.finish = {c: frozenset({"filtered"}) if f == end else f for c, f in draft.normal.finish.items()}
@@ -127,7 +127,7 @@ def _finish(draft: _Draft, loss: Loss) -> None:
 
 
 def _boundary(draft: _Draft, loss: Loss) -> None:
-    """A blank line joins it to the part before (DECISIONS 16)."""
+    """A blank line joins it to the part before."""
     draft.change(loss, lambda said: replace(said, text="\n\n" + said.text))
 
 
@@ -209,7 +209,10 @@ def _said(part: Part) -> Said:
     start = part.start
     text = "{}" if start.kind in JSON_TEXT and not part.text else part.text
     signatures = ((part.signature.scheme, part.signature.value),) if part.signature else ()
-    return Said(start.choice, start.kind, start.id, start.name, text, signatures)
+    kind = start.kind
+    if kind == "reasoning" and not text and signatures and signatures[0][0] == "openai":
+        kind = "redacted"  # an OpenAI item without a summary: nobody can tell
+    return Said(start.choice, kind, start.id, start.name, text, signatures)
 
 
 def merged(parts: Iterable[Said]) -> Iterator[Said]:

@@ -45,15 +45,15 @@ def write(dialect: str, events: Sequence[Event], losses: Losses | None = None) -
     assembler = Assembler()
     writer = target.writer(Context(), losses, assembler.part)
     serializer = Serializer(1 << 23, losses) if target.serial else None
-    out = b""
+    out: list[bytes] = []
     for event in events:
         legal = [event]
         assembler.on_events(legal)
         if serializer is not None:
             legal, _, refused = serializer.push(legal, lambda *_: (0, 0))
             assert refused is None or refused.kind == "protocol"
-        out += writer.write(legal)
-    return out, assembler
+        out.append(writer.write(legal))
+    return b"".join(out), assembler
 
 
 # Events

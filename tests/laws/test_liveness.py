@@ -1,4 +1,4 @@
-"""An output delta leaves with the input event that caused it (DECISIONS 2): arguments and reasoning included.
+"""An output delta leaves with the input event that caused it: arguments and reasoning included.
 
 The stream is fed event by event. What the neutral events of one read say, another reader of the output must have heard when that
 read is over. Only parts that wait for another in a serial target may be late, and parts of it that were declared lost never come.
@@ -55,7 +55,7 @@ class _Follower:
                 if other.ended or (other.start.choice and self.serial):
                     continue
                 if other.start.kind == "tool" and not other.waits and is_object(other.text):
-                    other.ended = True  # gives way (DECISIONS 9)
+                    other.ended = True  # gives way: Chat has no mark for the end of a call
                 else:
                     part.behind.append(other)
         self.parts.append(part)

@@ -1,4 +1,4 @@
-"""What is written is in the strict form of WIRE.md section 0, of the official types, and the official SDKs take it."""
+"""What is written is in the strict form of `tests/laws/strict`, of the official types, and the official SDKs take it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HALVES = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def unlawful(written: Result, target: str) -> Iterator[str]:
-    """What is wrong under WIRE.md section 0."""
+    """What is wrong under the strict form."""
     if target in STRICT:
         found = list(STRICT[target].problems(frames(written.out)))
         yield from found[:5]

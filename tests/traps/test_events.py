@@ -319,7 +319,7 @@ PIECES = [PATCH[:11], PATCH[11:30], PATCH[30:]]
 
 @each_target
 def test_trap_79_custom_tools_of_responses(target: str) -> None:
-    """Where there is no such tool it is a function with one argument (DECISIONS: Loss custom_tool)."""
+    """Where there is no such tool it is a function with one argument, and a loss."""
     out = run("openai-responses", target, response(*custom_item(0, "call_1", "apply_patch", *PIECES)))
     if target == "openai-responses":
         assert out.said == [("custom", "call_1", "apply_patch", PATCH)]

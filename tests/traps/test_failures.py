@@ -190,7 +190,7 @@ SAYS_WHY = {
 @each_target
 @each_source
 def test_trap_64_a_cut_before_the_source_said_why_it_stops(source: str, target: str) -> None:
-    """DECISIONS 1: at every event, and within every event."""
+    """The law of the cut, at every event and within every event."""
     whole = WHOLE[source]
     enough = whole.index(b"\n\n", whole.index(SAYS_WHY[source]))
     for cut in (
@@ -241,7 +241,7 @@ def test_trap_64_nothing_at_all(source: str, target: str) -> None:
 
 @each_source
 def test_trap_64_a_cut_stream_that_passes_untouched(source: str) -> None:
-    """DECISIONS 6: whole frames as they came, a half one dropped, then the error."""
+    """Whole frames as they came, a half one dropped, then the error."""
     whole = frames_of(WHOLE[source])
     for cut in range(1, len(whole)):
         data = b"".join(whole[:cut])
@@ -405,7 +405,7 @@ def test_trap_70_pings_leave_at_once(case: str, target: str) -> None:
 @each_target
 @each_source
 def test_trap_70_pings_before_the_start_and_after_the_end(source: str, target: str) -> None:
-    """DECISIONS 5: dropped."""
+    """They are dropped, and no error."""
     data = texts(source, "Hi")
     late = b": late\n\n" + (anthropic({"type": "ping"}) if source == "anthropic" else b"")
     assert run(source, target, late + data + late).raw == run(source, target, data).raw

@@ -198,7 +198,7 @@ def test_trap_40_reasoning_is_surfaced(name: str, target: str) -> None:
     ],
 )
 def test_trap_40_no_signature_is_invented(source: str, data: bytes) -> None:
-    """WIRE 4.19: the block starts with an empty signature and no signature_delta follows."""
+    """The block starts with an empty signature and no signature_delta follows."""
     out = run(source, "anthropic", data)
     assert out.events("content_block_start")[0]["content_block"] == {
         "type": "thinking",
@@ -209,7 +209,7 @@ def test_trap_40_no_signature_is_invented(source: str, data: bytes) -> None:
 
 
 def test_trap_40_a_foreign_signature_is_sealed() -> None:
-    """DECISIONS 18: what another provider signed never looks like Anthropic's own, and comes back unchanged."""
+    """What another provider signed never looks like Anthropic's own, and comes back unchanged."""
     data = response(*reasoning_item(0, ["Hm."], encrypted="gAAAA-theirs"), *message_item(1, "So."))
     out = run("openai-responses", "anthropic", data)
     assert out.signatures[0] and out.signatures != ["gAAAA-theirs"]
@@ -329,7 +329,7 @@ def test_trap_44_what_was_held_is_flushed(target: str, pieces: list[str], expect
 
 @each_target
 def test_trap_44_what_was_held_is_flushed_before_the_error_of_a_cut(target: str) -> None:
-    """DECISIONS 3: everything understood before the fault is delivered."""
+    """Everything understood before the fault is delivered."""
     out = run("openai-chat", target, chat(chunk(said("1 <t")), done=False), quirks=THINK)
     assert out.error is not None
     assert "".join(deltas(out.raw)) == "1 <t"
@@ -366,7 +366,7 @@ def test_trap_44_held_text_comes_before_the_call_that_follows_it(target: str) ->
 
 @each_target
 def test_trap_44_tags_are_text_unless_asked_for(target: str) -> None:
-    """DECISIONS 20."""
+    """The repair is a quirk, off by default: a model may well write about tags."""
     data = chat(chunk(said("<think>a</th")), chunk(said("ink>b")), STOP)
     assert run("openai-chat", target, data).said == [("text", "<think>a</think>b")]
 
@@ -412,7 +412,7 @@ def test_trap_45_reasoning_of_responses(name: str, target: str) -> None:
 
 @each_target
 def test_trap_45_several_summaries(target: str) -> None:
-    """DECISIONS 16: in Chat's one string they are set apart."""
+    """In Chat's one string a blank line sets them apart."""
     out = run("openai-responses", target, response(*reasoning_item(0, ["a", "b"], ["c"]), *message_item(1, "So.")))
     chat_has: list[Said] = [("reasoning", "ab\n\nc"), ("text", "So.")]
     assert out.said == (

@@ -229,7 +229,7 @@ def refusal_item(*texts: str) -> list[Json]:
     ],
 )
 def test_trap_59_refusal_text(source: str, data: bytes, target: str) -> None:
-    """DECISIONS 15: to Anthropic it is text, and the stop_reason says what it is."""
+    """To Anthropic it is text, and the stop_reason says what it is."""
     out = run(source, target, data)
     assert out.said == [("text" if target == "anthropic" else "refusal", "I can't.")]
     assert out.finish == finish_in(target, "filtered" if target == "anthropic" else "end")
@@ -248,7 +248,7 @@ def test_trap_59_refusal_text(source: str, data: bytes, target: str) -> None:
 )
 @each_target
 def test_trap_59_what_only_anthropic_says(stop: str, expected: str, target: str) -> None:
-    """`pause_turn` is an unfinished turn (WIRE 3.2, note 1); what the target's word doesn't tell is a loss."""
+    """`pause_turn` is an unfinished turn; what the target's word doesn't tell is a loss."""
     out = run("anthropic", target, message(*text_block(0, "Hi"), stop=stop))
     assert out.finish == (stop if target == "anthropic" else finish_in(target, expected))
     known = stop in ("max_tokens", "end_turn") or target == "anthropic"

@@ -329,7 +329,7 @@ def test_trap_12_a_missing_id_is_made_up(target: str) -> None:
 
 
 def test_trap_12_the_made_up_id_is_the_same_for_the_same_stream_only() -> None:
-    """DECISIONS 13: it depends on the option `ids`, else on the upstream's id of the response, else on the first frame."""
+    """It depends on the option `ids`, else on the upstream's id of the response, else on the first frame."""
 
     def ids(data: bytes, **options: Any) -> list[str]:
         seen = {tuple(tool[1] for tool in run("openai-chat", target, data, **options).tools) for target in DIALECTS}
@@ -381,7 +381,7 @@ NO_ARGUMENTS = {
 @each_target
 @pytest.mark.parametrize("case", NO_ARGUMENTS)
 def test_trap_14_no_arguments_are_an_empty_object_once(target: str, case: str) -> None:
-    """DECISIONS 12. Anthropic says `{}` by saying nothing, Chat and Responses in one delta."""
+    """Anthropic says `{}` by saying nothing, Chat and Responses in one delta."""
     out = run(case.split()[0], target, NO_ARGUMENTS[case])
     assert out.said == [("tool", "call_1", "f", "{}")]
     assert deltas(out.raw) == ([] if target == "anthropic" else ["{}"])
@@ -401,7 +401,7 @@ def test_trap_14_no_arguments_in_a_body(case: str) -> None:
 
 @pytest.mark.parametrize("stop", ["length", "content_filter"])
 def test_trap_14_a_call_that_was_cut_before_its_arguments_gets_none(stop: str) -> None:
-    """DECISIONS 12: with `{}` a client would run the call without the arguments that the model had no room for."""
+    """With `{}` a client would run the call without the arguments that the model had no room for."""
     out = run("openai-chat", "openai-chat", chat(chunk(call(0, "call_1", "f", "")), chunk(finish=stop)))
     assert out.said == [("tool", "call_1", "f", "")]
 
@@ -606,7 +606,7 @@ def test_trap_23_the_parallel_wrapper_beside_another_call(target: str) -> None:
 
 @each_target
 def test_trap_23_the_parallel_wrapper_stays_unless_asked_for(target: str) -> None:
-    """DECISIONS 20 wins over the trap: the repair is a quirk, off by default."""
+    """The repair is a quirk, off by default: a tool may be named so."""
     out = run("openai-chat", target, wrapper("parallel", WRAPPED))
     assert out.tools == [("tool", "call_1", "parallel", WRAPPED)]
 

@@ -277,7 +277,7 @@ def test_trap_54_usage_of_an_incomplete_response(reason: str, target: str) -> No
 
 @each_target
 def test_trap_54_usage_of_a_failed_response(target: str) -> None:
-    """DECISIONS 8: the target's terminal carries it if it can; the translator tells it in any case."""
+    """The target's terminal carries it if it can; the translator tells it in any case."""
     error = {"code": "server_error", "message": "Oops"}
     data = responses(*opening(), *message_item(0, "Hi"), failed(error, RESPONSES_USAGE))
     out = run("openai-responses", target, data)

@@ -223,7 +223,7 @@ def test_trap_88_the_finish_has_its_own_chunk(last: Json, target: str) -> None:
 
 @each_source
 def test_trap_88_the_created_of_a_chunk_is_the_streams(source: str) -> None:
-    """Anthropic has none: the option says it (DECISIONS 24), and it stays 0 where nobody does."""
+    """Anthropic has none: the option `created` says it, and it stays 0 where nobody does."""
     for created in (None, 1_234):
         out = run(source, "openai-chat", texts(source, "Hi"), created=created)
         expected = (created or 0) if source == "anthropic" else 1_700_000_000

@@ -8,10 +8,13 @@ Nothing in a stream raises from `feed` or `close`; they end the output in the ta
 `StreamFailed` as `Translator.error`. Only `collect` raises it.
 """
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from .events import StreamError
 from .vocab import HTTP_STATUS, ErrorKind
+
+if TYPE_CHECKING:
+    from .assemble import Message
 
 
 class CCProxyError(Exception):
@@ -25,7 +28,7 @@ class MisuseError(CCProxyError, ValueError):
 class StreamFailed(CCProxyError):
     """A stream that ended in an error."""
 
-    def __init__(self, error: StreamError, message: Any = None) -> None:
+    def __init__(self, error: StreamError, message: "Message | None" = None) -> None:
         self.kind: ErrorKind = error.kind
         self.reason: str = error.message
         self.code: str | None = error.code
@@ -34,8 +37,8 @@ class StreamFailed(CCProxyError):
         self.frame: int = error.frame
         """Number of the frame at fault, counted from 0."""
         self.event: StreamError = error
-        self.partial: Any = message
-        """What was understood before (a `Message`), where the raiser has it."""
+        self.partial: Message | None = message
+        """What was understood before, where the raiser has it."""
         super().__init__(error)
 
     @property

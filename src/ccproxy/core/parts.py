@@ -1,7 +1,7 @@
 """Identity: ids made up where the source has none, the same for the same stream."""
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from typing import Final
 
@@ -29,16 +29,17 @@ def carry_id(id: str) -> str:
     """
     if _CALL_ID.fullmatch(id):
         return id
-    return _CARRIED + urlsafe_b64encode(id.encode("utf-8", "surrogatepass")).decode("ascii").rstrip("=")
+    encoded = b2a_base64(id.encode("utf-8", "surrogatepass"), newline=False).decode("ascii").rstrip("=")
+    return _CARRIED + encoded.replace("+", "-").replace("/", "_")
 
 
 def carried_id(id: str) -> str:
     """The id that `carry_id` made this one of, else the id itself."""
     if not id.startswith(_CARRIED):
         return id
-    text = id.removeprefix(_CARRIED)
+    text = id.removeprefix(_CARRIED).replace("-", "+").replace("_", "/")
     try:
-        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "surrogatepass")
+        return a2b_base64(text + "=" * (-len(text) % 4)).decode("utf-8", "surrogatepass")
     except ValueError:
         return id
 

@@ -6,6 +6,7 @@ typed way only extends parts that the dict way has opened and entered in the dia
 naming and repairing exist once. A read that holds nothing but regular delta frames of one part becomes one event.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, cast
 
@@ -32,6 +33,8 @@ from .parts import call_id, digest
 from .spi import Context, Quirk
 from .vocab import ErrorKind, PartKind, Usage
 
+_BODY: Final = re.compile(rb"\s*(?:error:\s*)?[{\[<]")  # an unfinished line is no body unless it begins like one
+_FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:")
 _TWINS_AFTER: Final = 16  # deltas of a part, before it is worth while to look for what their frames share
 _NEVER: Final = 1 << 60
 _EXCERPT: Final = 120  # characters of unintelligible input that an error message shows
@@ -221,12 +224,14 @@ class BaseReader:
             return self.events
         raw = tail[self._skip_bom(tail) :]
         frame = parse(raw)
-        if frame.stray or (frame.data is not None and self._is_complete(frame.data)):
+        if self._is_complete(frame.data) if frame.data is not None else _BODY.match(frame.stray):
             self._read_raw(raw)
             if self.events or frame.data is not None:  # stray lines count where they say why the stream failed
                 self.kept = len(tail)
         elif not raw.strip(b"\r\n"):
             self.kept = len(tail)
+        elif frame.stray and not any(field.startswith(frame.stray) for field in _FIELDS):
+            self._note = self._note or _excerpt(frame.stray)
         if not self.finished:
             self._marks.append((len(self.events), self._frames))
             self._end_of_stream()

@@ -4,14 +4,14 @@ The envelope is base64 throughout (Gemini accepts nothing else) and begins with 
 names the scheme and the model, so that whoever unseals it can tell whose it is and never hands it to another.
 """
 
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from typing import Any, NamedTuple
 
 from ccproxy.core.events import Signature
 from ccproxy.wire.json import JSONError, dumps, loads
 
 _MAGIC = b"ccproxy:1"  # nine bytes, so that its twelve base64 characters stand for themselves
-PREFIX = b64encode(_MAGIC).decode("ascii")
+PREFIX = b2a_base64(_MAGIC, newline=False).decode("ascii")
 
 
 class Sealed(NamedTuple):
@@ -25,7 +25,7 @@ class Sealed(NamedTuple):
 def seal(signature: Signature, redacted: bool) -> str:
     """An envelope for another dialect's signature field."""
     content = [signature.scheme, signature.model, signature.value, redacted]
-    return b64encode(_MAGIC + dumps(content)).decode("ascii")
+    return b2a_base64(_MAGIC + dumps(content), newline=False).decode("ascii")
 
 
 def unseal(text: str) -> Sealed | None:
@@ -33,7 +33,7 @@ def unseal(text: str) -> Sealed | None:
     if not text.startswith(PREFIX):
         return None
     try:
-        content: Any = loads(b64decode(text, validate=True)[len(_MAGIC) :])
+        content: Any = loads(a2b_base64(text, strict_mode=True)[len(_MAGIC) :])
         scheme, model, value, redacted = content
     except (*JSONError, TypeError):
         return None

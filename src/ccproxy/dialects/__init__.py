@@ -2,8 +2,6 @@
 
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
-from pkgutil import iter_modules
 
 from ccproxy.core.errors import MisuseError
 from ccproxy.core.spi import Dialect
@@ -12,6 +10,8 @@ from ccproxy.core.spi import Dialect
 @cache
 def names() -> tuple[str, ...]:
     """The names of the built-in dialects, sorted."""
+    from pkgutil import iter_modules  # slow to import, and a known name needs no list
+
     return tuple(sorted(module.name.replace("_", "-") for module in iter_modules(__path__) if module.ispkg))
 
 
@@ -21,9 +21,13 @@ def get(name: str) -> Dialect:
     if not isinstance(name, str):
         raise MisuseError(f"a dialect is named by a string, not {name!r}")
     module = f"{__name__}.{name.replace('-', '_')}"
-    if name.replace("-", "").isalnum() and find_spec(module) is not None:
-        built_in: Dialect = import_module(module).DIALECT
-        return built_in
+    if name.replace("-", "").isalnum():
+        try:
+            built_in: Dialect = import_module(module).DIALECT
+            return built_in
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
     from importlib.metadata import entry_points  # slow to import, and only asked for names not found here
 
     for entry_point in entry_points(group="ccproxy.dialects"):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from time import time
 from typing import Any, Unpack
 
-from ccproxy.core.errors import StreamFailed
+from ccproxy.core.errors import MisuseError, StreamFailed
 from ccproxy.translator import Options, Translator
 
 Buffer = bytes | bytearray | memoryview
@@ -23,6 +23,8 @@ def translate(
 
 
 def _run(translator: Translator, chunks: Buffer | Iterable[bytes]) -> Iterator[bytes]:
+    if isinstance(chunks, str):
+        raise MisuseError("a stream is bytes, not a string")
     for chunk in (chunks,) if isinstance(chunks, bytes | bytearray | memoryview) else chunks:
         out = translator.feed(bytes(chunk))
         if out:

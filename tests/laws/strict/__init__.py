@@ -2,8 +2,8 @@
 
 A module has:
 
-- `problems(frames)`: what is wrong with a stream that this library wrote, under WIRE.md section 0;
-- `said_why(frames)`: whether a stream that goes no further has said why it stops (DECISIONS 1);
+- `problems(frames)`: what is wrong with a stream that this library wrote, in the form that the official SDKs ask for;
+- `said_why(frames)`: whether a stream that goes no further has said why it stops (the law of the cut);
 - `failed(frame)`: whether a frame reports the provider's failure;
 - `twin(data)`: for a dialect that repeats the answer at the end of the stream: the stream without that repetition, and
   what it was; else None.

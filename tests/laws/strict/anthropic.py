@@ -1,4 +1,4 @@
-"""Messages API: WIRE.md 0.1, 0.2 and 1.1."""
+"""Messages API: the form of "Written" in the NOTES.md of the dialect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chat Completions: WIRE.md 0.3, 0.4, 0.5 and 1.2."""
+"""Chat Completions: the form of "Written" in the NOTES.md of the dialect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses: WIRE.md 0.6, 0.7 and 1.3."""
+"""Responses: the form of "Written" in the NOTES.md of the dialect."""
 
 from __future__ import annotations
 

@@ -210,7 +210,8 @@ class OpenAIAccumulator(_DialectAccumulator):
         if message.start is None:
             return deepcopy({"choices": []} | response)
         for choice, raw in self._finishes.items():
-            message.finishes[choice] = Finish(choice, FinishReason("unknown", raw))
+            unified = _unified(raw)
+            message.finishes[choice] = Finish(choice, FinishReason("unknown" if unified == "error" else unified, raw))
         whole = dialects.get(self.dialect).body(message, self._context, Losses())
         for choice in whole["choices"]:
             choice["finish_reason"] = self._finishes.get(choice["index"])
