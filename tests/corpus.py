@@ -84,7 +84,7 @@ def corpus_file(name: str) -> Path:
     return folder / name
 
 
-ABSENT = "no recorded corpus: set CCPROXY_CORPUS, or put it at ../shared/corpus"
+ABSENT = "no recorded corpus: set CCPROXY_CORPUS, or put it in shared/corpus beside the checkout"
 needs_corpus = pytest.mark.skipif(corpus_dir() is None, reason=ABSENT)
 
 

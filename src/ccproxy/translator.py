@@ -59,7 +59,7 @@ class Translator:
         max_frame, max_waiting, max_parts: limits, see `Limits`.
         listeners: objects with `on_events(events)`, called once a read.
 
-    Raises `MisuseError` for an unknown dialect or quirk. Nothing in the stream raises.
+    Raises `MisuseError` for an unknown dialect, quirk or value of an option. Nothing in the stream raises.
     """
 
     def __init__(

@@ -90,8 +90,8 @@ def event_streams(draw: st.DrawFn, most: int = 25) -> list[Event]:
         if event is None or grammar.check([event])[1]:
             continue
         if type(event) is Signature:
-            if event.part in signed and event.part not in live:
-                continue  # one that replaces another after the end: the first has gone out
+            if event.part in signed:
+                continue  # one may replace another, but only while the first has not gone out
             signed.add(event.part)
         events.append(event)
         if type(event) is PartStart:

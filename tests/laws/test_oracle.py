@@ -6,7 +6,7 @@ from typing import Any
 
 from ccproxy import collect
 from tests.corpus import Stream, each_stream
-from tests.oracles import ORACLES
+from tests.oracles import ORACLES, Part
 
 from .harness import run, targets
 from .normal import finish_of
@@ -40,8 +40,13 @@ def test_as_the_stream_repeats_itself(stream: Stream) -> None:
     assert str(told.error) == str(built.error)
     if told.error is None:
         expected = normal({"status": "completed"} | whole)
-        assert comparable(normal(built.translator.body())["parts"]) == comparable(expected["parts"])
+        assert _named(normal(built.translator.body())["parts"]) == _named(expected["parts"])
         assert normal({"status": "completed"} | collect(stream.data, stream.dialect)) == expected
+
+
+def _named(parts: list[Part]) -> list[Part]:
+    """Items that only their provider understands count by name: some are only complete at the end."""
+    return [part._replace(text=None) if part.kind == "opaque" else part for part in comparable(parts)]
 
 
 @each_stream(recorded=False)

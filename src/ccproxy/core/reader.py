@@ -75,7 +75,7 @@ class BaseReader:
         self._frames = 0
         self._marks: list[tuple[int, int]] = []  # (events when a frame began, its number)
         self._repairs = [self.quirks[name]() for name in context.quirks]
-        self._call_ids: set[str] = set()
+        self._call_ids: set[tuple[int, str]] = set()
         self._halves: dict[int, str] = {}  # the first half of a character whose second half is to come, by part
         self.next_part = 0
         self.part = -1
@@ -432,9 +432,10 @@ class BaseReader:
         part = self.next_part
         self.next_part += 1
         if kind in ("tool", "custom_tool"):
-            if fields["id"] in self._call_ids:  # two calls with one id can't be answered
+            call = (fields.get("choice", 0), fields["id"])
+            if call in self._call_ids:  # two calls with one id can't be answered
                 fields["id"] = call_id(self.seed, part)
-            self._call_ids.add(fields["id"])
+            self._call_ids.add(call)
         self.events.append(PartStart(part, kind, **fields))
         return part
 

@@ -319,9 +319,12 @@ class Reader(BaseReader):
     def _speak(self, item: _Item, events: TextEvents, sub: int, text: str) -> None:
         """The whole text of a part: what its deltas have not told is told now."""
         part = item.parts.get((events.stem, sub))
-        told = join(self._told.get(part, [])) if part is not None else ""
         if not text or (part is not None and part not in self._told):
             return  # the part has ended
+        told = ""
+        if part is not None:
+            told = join(self._told[part])
+            self._told[part] = [told]  # its end repeats itself up to four times
         if text.startswith(told):
             if text != told:
                 self._say(item, events, sub, text[len(told) :], None)

@@ -210,7 +210,7 @@ class OpenAIAccumulator(_DialectAccumulator):
         if message.start is None:
             return deepcopy({"choices": []} | response)
         for choice, raw in self._finishes.items():
-            unified = _unified(raw)
+            unified = FINISH_READ.get(raw, "unknown")
             message.finishes[choice] = Finish(choice, FinishReason("unknown" if unified == "error" else unified, raw))
         whole = dialects.get(self.dialect).body(message, self._context, Losses())
         for choice in whole["choices"]:
