@@ -31,13 +31,9 @@ def frames(data: bytes) -> list[bytes]:
 
 
 def timed(run: Callable[[], object]) -> float:
-    gc.collect()
-    gc.disable()
     start = process_time()
     run()
-    spent = process_time() - start
-    gc.enable()
-    return spent
+    return process_time() - start
 
 
 def floor(payloads: list[bytes]) -> Callable[[], None]:
@@ -80,12 +76,15 @@ def measure(rounds: int) -> list[dict[str, Any]]:
         ratios: dict[tuple[str, str, str], list[float]] = {key: [] for key in runs}
         floors: list[float] = []
         for _ in range(rounds):
+            gc.collect()
+            gc.disable()
             for key, run in runs.items():
                 unit = timed(base)
                 spent = timed(run)
                 floors.append(unit)
                 times[key].append(spent)
                 ratios[key].append(spent / unit)
+            gc.enable()
         for (target, cut, mode), spent_times in times.items():
             limits = TARGET_RESPONSES if target == "openai-responses" else TARGET
             rows.append(

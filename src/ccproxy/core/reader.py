@@ -34,6 +34,7 @@ from .spi import Context, Quirk
 from .vocab import ErrorKind, PartKind, Usage
 
 _BODY: Final = re.compile(rb"\s*(?:error:\s*)?[{\[<]")  # an unfinished line is no body unless it begins like one
+_LINE_ENDS: Final = (b"", b"\n", b"\r")
 _FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:")
 _TWINS_AFTER: Final = 16  # deltas of a part, before it is worth while to look for what their frames share
 _NEVER: Final = 1 << 60
@@ -64,6 +65,7 @@ class BaseReader:
         self._twin_head = b"\0"
         self._twin_tail = b"\0"
         self._twin_part = -1
+        self._twin_ends: tuple[bytes, bytes] | None = None  # those of one frame, until another has the same
         self._twin_wait = _TWINS_AFTER
         self._first_data = b""
         self._note = ""  # the first stray line, for the error message if nothing else comes
@@ -166,31 +168,41 @@ class BaseReader:
         return text
 
     def _find_twin(self, data: bytes, text: str) -> None:
-        """Learn what frames like this one share, if they differ in the text alone; give up if they turn out not to.
+        """Learn what frames like this one share, if two in a row differ in the text alone; else never try again.
 
         The shape is proven by reading a frame of it with another text: what is between its ends is a JSON string, so
         every frame that has the same ends and a JSON string between them says the same about that string.
         """
-        part = self.part
         before, found, after = data.rpartition(dumps(text))
-        probe = "\0" + text
-        proven = False
-        if found and self._twin_part < 0:
-            try:
-                proven = self.text_of(self._decode(before + dumps(probe) + after)) == probe and self.part == part
-            except JSONError:
-                proven = False
-        self.part = part
-        self._forget_twin(1 if proven else _NEVER)
-        if proven:
+        ends = self._twin_ends
+        if not found or self._twin_part >= 0:
+            self._forget_twin(_NEVER)
+        elif ends is None:
+            self._twin_ends = (before, after)
+            self._twin_wait = 1
+        elif ends != (before, after) or not self._reads_as(before, "\0" + text, after):
+            self._forget_twin(_NEVER)
+        else:
             self._twin = Run(self._head + before, after)
             self._twin_head, self._twin_tail = self._twin.head, self._twin.tail
-            self._twin_part = part
+            self._twin_part = self.part
+            self._twin_wait = 1
+
+    def _reads_as(self, before: bytes, text: str, after: bytes) -> bool:
+        """Whether a frame with these ends says nothing but the text, to the part at hand."""
+        part = self.part
+        try:
+            read = self.text_of(self._decode(before + dumps(text) + after))
+        except JSONError:
+            return False
+        same = read == text and self.part == part
+        self.part = part
+        return same
 
     def _forget_twin(self, wait: int) -> None:
         if self._twin_wait < _NEVER // 2:
             self._twin_wait = wait
-        self._twin = None
+        self._twin = self._twin_ends = None
         self._twin_head = self._twin_tail = b"\0"
         self._twin_part = -1
 
@@ -286,7 +298,8 @@ class BaseReader:
             return False, end
         self._twin_wait -= len(texts)
         if self._twin_wait <= 0:
-            self._find_twin(data[-1], texts[-1])
+            for number in (-2, -1) if len(texts) > 1 and self._twin_part < 0 else (-1,):
+                self._find_twin(data[number], texts[number])
         self._add_run(texts)
         return True, end
 
@@ -301,7 +314,8 @@ class BaseReader:
 
     def _read_raw(self, raw: bytes) -> None:
         """One frame, with line ends around it or nothing but those."""
-        raw = raw.strip(b"\r\n")
+        if raw[:1] in _LINE_ENDS or raw[-1:] in _LINE_ENDS:
+            raw = raw.strip(b"\r\n")
         if not raw:
             return
         self._marks.append((len(self.events), self._frames))

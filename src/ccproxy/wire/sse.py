@@ -6,6 +6,7 @@ frame may lack its blank line. Lines end only where the bytes CR and LF say so, 
 """
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
@@ -75,9 +76,11 @@ class SSEDecoder:
     def _end_of_frames(self, data: bytes) -> int:
         """The end of the last blank line in `data` (which may have begun in what is held), else 0."""
         if 13 not in data and not (self._held and self._held[-1].endswith(b"\r")):
-            end = data.rfind(b"\n\n") + 2
-            if end > 1:
-                return end
+            end = data.rfind(b"\n")
+            while end > 0:
+                if data.startswith(b"\n", end - 1):
+                    return end + 1
+                end = data.rfind(b"\n", 0, end)
             return int(data.startswith(b"\n") and bool(self._held) and self._held[-1].endswith(b"\n"))
         before = self._tail(3)
         text = before + data
@@ -103,8 +106,12 @@ def end_of_frame(block: bytes, start: int, returns: bool) -> tuple[int, int]:
     if returns:
         match = _BLANK_LINE.search(block, start)
         return match.span() if match else (len(block), len(block))
-    end = block.find(b"\n\n", start)
-    return (end, end + 2) if end >= 0 else (len(block), len(block))
+    end = block.find(b"\n", start)  # one byte is found ten times as fast as two
+    while end >= 0:
+        if block.startswith(b"\n", end + 1):
+            return end, end + 2
+        end = block.find(b"\n", end + 1)
+    return len(block), len(block)
 
 
 def offsets(block: bytes) -> list[int]:
@@ -121,13 +128,24 @@ def offsets(block: bytes) -> list[int]:
     return starts
 
 
+def _lines(raw: bytes) -> Iterator[bytes]:
+    if 13 in raw:
+        yield from _LINE_END.split(raw)
+        return
+    start = 0
+    while (end := raw.find(b"\n", start)) >= 0:  # on long lines much faster than split
+        yield raw[start:end]
+        start = end + 1
+    yield raw[start:]
+
+
 def parse(raw: bytes) -> Frame:
     """One frame; there may be line ends around it."""
     event = b""
     data: list[bytes] = []
     strays: list[bytes] = []
     comment = False
-    for line in raw.split(b"\n") if 13 not in raw else _LINE_END.split(raw):
+    for line in _lines(raw):
         if line.startswith(b"data:"):
             data.append(line[6:] if line.startswith(b" ", 5) else line[5:])
         elif line.startswith(b"event:"):
@@ -138,7 +156,8 @@ def parse(raw: bytes) -> Frame:
             data.append(b"")
         elif line and not _RECONNECTION.match(line):
             strays.append(line)
-    return Frame(event, b"\n".join(data) if data else None, b"\n".join(strays), comment)
+    joined = data[0] if len(data) == 1 else b"\n".join(data) if data else None
+    return Frame(event, joined, b"\n".join(strays), comment)
 
 
 class Run:
