@@ -68,7 +68,7 @@ class _Slot:
         """Runs of texts, joined: what a long stream keeps is its text, not its cuts."""
 
     def fold(self) -> None:
-        self.joined.append(join(self.texts))
+        self.joined.append("".join(self.texts))
         self.texts = []
 
     def snapshot(self) -> Part:

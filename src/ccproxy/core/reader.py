@@ -277,29 +277,30 @@ class BaseReader:
         if self._run is None or self._halves:
             return False, start + 1
         if self._twin is not None and block.startswith(self._twin_head, start):
-            data, end = self._twin.data(block, start)
+            lines, count, end = self._twin.lines(block, start)
             try:
-                texts = loads_texts(b"\n".join(data))
+                texts = loads_texts(lines)
             except JSONError:
                 texts = []
-            if texts and len(texts) == len(data) and all(texts):
+            if texts and len(texts) == count and all(texts):
                 self.part = self._twin_part
                 self._add_run(texts)
                 return True, end
-        data, end = self._run.data(block, start)
+        lines, count, end = self._run.lines(block, start)
         try:
-            frames = self._decode_lines(b"\n".join(data))
+            frames = self._decode_lines(lines)
         except JSONError:
             return False, end
-        if len(frames) != len(data) or not frames or not self.text_of(frames[0]):
+        if len(frames) != count or not frames or not self.text_of(frames[0]):
             return False, max(end, start + 1)
         texts = self.texts_of(frames)
-        if len(texts) != len(data) or not all(texts):
+        if len(texts) != count or not all(texts):
             return False, end
-        self._twin_wait -= len(texts)
+        self._twin_wait -= count
         if self._twin_wait <= 0:
-            for number in (-2, -1) if len(texts) > 1 and self._twin_part < 0 else (-1,):
-                self._find_twin(data[number], texts[number])
+            last = lines.rsplit(b"\n", 2)[-2:] if self._twin_part < 0 else [lines.rpartition(b"\n")[2]]
+            for data, text in zip(reversed(last), reversed(texts), strict=False):
+                self._find_twin(data, text)
         self._add_run(texts)
         return True, end
 

@@ -179,16 +179,21 @@ class Run:
         head = raw[: len(raw) - len(data)]
         return head if raw.endswith(data) and _HEAD.fullmatch(head) and 13 not in raw and 10 not in data else b""
 
-    def data(self, block: bytes, start: int) -> tuple[list[bytes], int]:
-        """What is between heads and tails from `start` on, and where the run ends. No carriage return may be in it."""
+    def lines(self, block: bytes, start: int) -> tuple[bytes, int, int]:
+        """What is between heads and tails from `start` on, a line each; how many they are, and where the run ends.
+
+        No carriage return may be in the block.
+        """
         if start == 0:  # most reads are nothing but such frames
             data = self._data.findall(block)
-            if sum(map(len, data)) + len(data) * self._size == len(block):
-                return data, len(block)
+            lines = b"\n".join(data)
+            if len(lines) + len(data) * (self._size - 1) + 1 == len(block):
+                return lines, len(data), len(block)
         match = self._frames.match(block, start)
         if match is None:
-            return [], start
-        return self._data.findall(block, start, match.end()), match.end()
+            return b"", 0, start
+        data = self._data.findall(block, start, match.end())
+        return b"\n".join(data), len(data), match.end()
 
 
 def encode(payload: bytes, event: str = "") -> bytes:

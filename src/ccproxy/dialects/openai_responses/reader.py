@@ -325,9 +325,10 @@ class Reader(BaseReader):
         if part is not None:
             told = join(self._told[part])
             self._told[part] = [told]  # its end repeats itself up to four times
+        if text == told:
+            return
         if text.startswith(told):
-            if text != told:
-                self._say(item, events, sub, text[len(told) :], None)
+            self._say(item, events, sub, text[len(told) :], None)
         else:
             self.opaque({"type": f"{events.stem}.done", events.field: text}, part)
 
