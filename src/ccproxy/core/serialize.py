@@ -98,7 +98,8 @@ class Serializer:
                 try:
                     self._weigh(len(text), position)
                 except _Refused:
-                    self._waiting[event.part].append(Delta(event.part, event.texts[:position]))
+                    if position:
+                        self._waiting[event.part].append(Delta(event.part, event.texts[:position]))
                     raise
             if event.logprobs:
                 self._weigh(len(dumps(event.logprobs)))
