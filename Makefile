@@ -48,9 +48,9 @@ demo: $(BASE) ## one answer streamed live into every dialect (base install only)
 
 test: lint types contracts unit ## everything that must hold: format, lint, types, contracts, all tests
 
-check: lint types contracts $(DEV) ## the fast part of `test`, under a minute
+check: lint types contracts $(DEV) ## the fast part of `test`, without recorded streams
 	$(say) "tests (fast)"
-	@$(PYTEST) -m 'not slow' $(ARGS)
+	@CCPROXY_CORPUS= $(PYTEST) -m 'not slow' $(ARGS)
 
 # -- one by one -------------------------------------------------------------------------------------------------------
 
