@@ -104,6 +104,7 @@ def test_in_the_middle(name: str, source: str) -> None:
     assert error is not None and error.offset == len(before) and error.frame == len(frames(before)), error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", targets())
 def test_wrong_types_everywhere(source: str) -> None:
     """Each value of a stream in turn becomes one of another type: an error or the stream, never an exception."""

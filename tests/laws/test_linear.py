@@ -92,6 +92,7 @@ STREAMS: dict[Pieces, int] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", targets())
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.__name__)
 def test_linear_time(stream: Pieces, source: str) -> None:
