@@ -4,7 +4,7 @@ Same call, same bytes: the words come from a fixed list in a fixed order, so run
 
     from bench.make_streams import stream
     stream("anthropic")                     # 4,000 text deltas, about 130 bytes a frame
-    stream("openai-chat", deltas=100_000)   # about 350 bytes a frame, as in openai-responses
+    stream("openai-chat", deltas=100_000)   # about 350 bytes a frame, as in openai-responses and gemini
 """
 
 import json
@@ -219,8 +219,31 @@ def _openai_responses(texts: Sequence[str]) -> Iterator[bytes]:
     yield event("response.completed", n + 3, response=response("completed", [item("completed", [part(full)])], usage))
 
 
+def _gemini(texts: Sequence[str]) -> Iterator[bytes]:
+    def chunk(k: int, text: str, finish: str = "") -> bytes:
+        candidate: dict[str, Any] = {"content": {"parts": [{"text": text}], "role": "model"}}
+        usage = {
+            "promptTokenCount": 25,
+            "candidatesTokenCount": k,
+            "totalTokenCount": 25 + k,
+            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 25}],
+        }
+        payload = {
+            "candidates": [candidate | ({"finishReason": finish} if finish else {}) | {"index": 0}],
+            "usageMetadata": usage,
+            "modelVersion": "gemini-2.5-flash",
+            "responseId": "BenchStream00000000001",
+        }
+        return b"data: %b\r\n\r\n" % json.dumps(payload, ensure_ascii=False, separators=(",", ": ")).encode()
+
+    for k, text in enumerate(texts):
+        yield chunk(k + 1, text)
+    yield chunk(len(texts), "", "STOP")
+
+
 DIALECTS: Final[dict[str, Callable[[Sequence[str]], Iterator[bytes]]]] = {
     "anthropic": _anthropic,
+    "gemini": _gemini,
     "openai-chat": _openai_chat,
     "openai-responses": _openai_responses,
 }

@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Derandomised: whether a run passes depends on the code, not on luck. HYPOTHESIS_PROFILE=fuzz looks further.
@@ -12,3 +13,18 @@ settings.register_profile(
     "fuzz", deadline=None, max_examples=5_000, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+SLOW = (
+    "tests/gateway/",
+    "tests/cli/test_run.py",
+    "tests/cli/test_serve.py",
+    "tests/cli/test_demo.py",
+    "tests/laws/test_array.py",
+)
+"""Where tests talk over sockets, start processes, or go through every stream a second time: not for `make check`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)

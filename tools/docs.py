@@ -6,7 +6,8 @@
 Generated are docs/tables.md as a whole, and in ARCHITECTURE.md what stands between ``<!-- generated: NAME -->`` and
 ``<!-- /generated -->``. Dialects are discovered. What a table of a dialect's `maps` means, its annotation says:
 ``NAME_READ: Mapping[str, FinishKind]`` reads finish reasons, ``NAME_WRITE: Mapping[ErrorKind, ...]`` writes errors,
-``NAME_KIND: Mapping[str, PartKind]`` tells parts apart. The string below a table is printed as its note.
+``NAME_KIND: Mapping[str, PartKind]`` tells parts apart, ``NAME_STATUS: Mapping[ErrorKind, int]`` has HTTP statuses that
+differ from the usual. The string below a table is printed as its note.
 """
 
 import argparse
@@ -91,6 +92,10 @@ class Maps:
         """The tables from neutral kinds to the dialect's words."""
         return [table for table, (key, _) in self._typed("_WRITE") if key == kinds]
 
+    def statuses(self) -> Mapping[ErrorKind, int]:
+        """The HTTP statuses that differ from the usual."""
+        return {kind: status for table, _ in self._typed("_STATUS") for kind, status in table.entries.items()}
+
     def _typed(self, suffix: str) -> Iterator[tuple[Table, tuple[Any, Any]]]:
         for name, annotation in self._module.__annotations__.items():
             arguments = [get_args(inner) for inner in get_args(annotation)]  # of the Mapping inside Final
@@ -130,7 +135,7 @@ def tables() -> str:
         "A number is an HTTP status that stands in the error object.",
         *_read(maps, ErrorKind, numbers=True),
         "## Errors, as written",
-        "`HTTP` is `StreamFailed.http_status`, a hint for callers that have sent nothing yet.",
+        "`HTTP` is the status before the first byte (`StreamFailed.http_status`); a number in a cell is its own.",
         *_written(maps, ErrorKind, status=True),
         "## Parts, as read",
         "Types of blocks and items; what is in no column is `opaque`.",
@@ -175,7 +180,8 @@ def _written(maps: list[Maps], kinds: Any, *, status: bool = False) -> Iterator[
         cells = []
         for m in maps:
             entries = [table.entries[kind] for table in m.writing(kinds) if kind in table.entries]
-            cells.append("; ".join(_spelled(entry) for entry in entries))
+            cell = "; ".join(_spelled(entry) for entry in entries)
+            cells.append(f"{cell} ({m.statuses()[kind]})" if status and kind in m.statuses() else cell)
         if any(cells):
             rows.append([f"`{kind}`", *([str(HTTP_STATUS[kind])] if status else []), *cells])
     yield _table([heads[0], "HTTP", *heads[1:]] if status else heads, rows)

@@ -6,8 +6,16 @@ The names here are imported when they are first used, so that importing the pack
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .core.errors import CCProxyError, MisuseError, StreamFailed
-    from .core.losses import Loss
+    from .core.errors import CCProxyError, MisuseError, RequestRefused, StreamFailed
+    from .core.losses import Loss, Translated
+    from .failures import TranslatedError, error_response, translate_error
+    from .requests import (
+        TranslatedRequest,
+        translate_count_request,
+        translate_count_response,
+        translate_request,
+    )
+    from .responses import read_response, replay, translate_response
     from .shells.aio import atranslate
     from .shells.sync import collect, translate
     from .translator import Translator
@@ -18,23 +26,47 @@ __all__ = [
     "CCProxyError",
     "Loss",
     "MisuseError",
+    "RequestRefused",
     "StreamFailed",
+    "Translated",
+    "TranslatedError",
+    "TranslatedRequest",
     "Translator",
     "__version__",
     "atranslate",
     "collect",
+    "error_response",
+    "read_response",
+    "replay",
     "translate",
+    "translate_count_request",
+    "translate_count_response",
+    "translate_error",
+    "translate_request",
+    "translate_response",
 ]
 
 _HOMES = {
     "CCProxyError": "core.errors",
     "Loss": "core.losses",
     "MisuseError": "core.errors",
+    "RequestRefused": "core.errors",
     "StreamFailed": "core.errors",
+    "Translated": "core.losses",
+    "TranslatedError": "failures",
+    "TranslatedRequest": "requests",
     "Translator": "translator",
     "atranslate": "shells.aio",
     "collect": "shells.sync",
+    "error_response": "failures",
+    "read_response": "responses",
+    "replay": "responses",
     "translate": "shells.sync",
+    "translate_count_request": "requests",
+    "translate_count_response": "requests",
+    "translate_error": "failures",
+    "translate_request": "requests",
+    "translate_response": "responses",
 }
 
 

@@ -1,25 +1,30 @@
 """`Translator`: bytes of one dialect in, bytes of another out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypedDict, get_args
 
 from ccproxy import dialects
 from ccproxy.core.assemble import Assembler, Message
 from ccproxy.core.errors import MisuseError, StreamFailed
-from ccproxy.core.events import Delta, Event, StreamEnd, StreamError
+from ccproxy.core.events import Delta, Event, Ping, StreamEnd, StreamError
 from ccproxy.core.grammar import Grammar
 from ccproxy.core.losses import Loss, Losses
+from ccproxy.core.request import ToolName
 from ccproxy.core.serialize import Serializer
 from ccproxy.core.spi import Context, Dialect, Limits, Listener, ReasoningStyle
-from ccproxy.core.vocab import Usage
+from ccproxy.core.store import Recorder, Store
+from ccproxy.core.tools import ToolRestorer
+from ccproxy.core.vocab import ErrorKind, Usage
+from ccproxy.wire.array import BLANK, ArrayDecoder, begins_array, from_events
 from ccproxy.wire.json import ObjectScanner
-from ccproxy.wire.sse import SSEDecoder
+from ccproxy.wire.sse import BOM, SSEDecoder
 
 
 class Options(TypedDict, total=False):
     """The options of `Translator`, for what passes them on."""
 
     model: str | None
+    requested_model: str | None
     ids: str | None
     created: int | None
     include_usage: bool
@@ -29,6 +34,8 @@ class Options(TypedDict, total=False):
     reasoning_item: Literal["summary", "text"]
     choices: Literal["first", "merge"]
     input_tokens: int | None
+    tools: Mapping[str, ToolName]
+    store: Store | None
     quirks: Iterable[str]
     max_frame: int
     max_waiting: int
@@ -44,6 +51,8 @@ class Translator:
 
     Options:
         model: the model to name in the output; the upstream's by default.
+        requested_model: the model that was asked for (`TranslatedRequest.model`), where the upstream may answer under
+            another name: it is the one that signatures go back to.
         ids: seed of the ids that are made up where the source has none.
         created: Unix time for targets that need one and sources that have none; 0 by default.
         include_usage: whether Chat gets its usage chunk.
@@ -55,6 +64,10 @@ class Translator:
         choices: what becomes of choices beyond the first where the target has one: "first" drops them, "merge" puts
             all parts into the first (GitHub Copilot spreads one answer over several choices).
         input_tokens: an estimate for Anthropic's message_start where the source tells its usage at the end.
+        tools: what the names of tools stand for: `TranslatedRequest.tools`, which gives calls the client's names and
+            custom tools their text back.
+        store: where the signed reasoning before each call is remembered, for clients that drop it;
+            `translate_request` with the same store puts it back.
         quirks: vendor repairs by name; `ccproxy dialects` lists them.
         max_frame, max_waiting, max_parts: limits, see `Limits`.
         listeners: objects with `on_events(events)`, called once a read.
@@ -68,6 +81,7 @@ class Translator:
         target: str,
         *,
         model: str | None = None,
+        requested_model: str | None = None,
         ids: str | None = None,
         created: int | None = None,
         include_usage: bool = True,
@@ -77,6 +91,8 @@ class Translator:
         reasoning_item: Literal["summary", "text"] = "summary",
         choices: Literal["first", "merge"] = "first",
         input_tokens: int | None = None,
+        tools: Mapping[str, ToolName] = {},
+        store: Store | None = None,
         quirks: Iterable[str] = (),
         max_frame: int = Limits().max_frame,
         max_waiting: int = Limits().max_waiting,
@@ -85,6 +101,7 @@ class Translator:
     ) -> None:
         context = self._context = Context(
             model=model,
+            requested_model=requested_model,
             ids=ids,
             created=created,
             include_usage=include_usage,
@@ -117,17 +134,21 @@ class Translator:
         self.error: StreamFailed | None = None
         """Why the stream failed; None while it has not."""
         self._losses = Losses()
-        self._decoder = SSEDecoder(max_frame)
+        self._decoder: SSEDecoder | ArrayDecoder = SSEDecoder(max_frame)
+        self._beginning: bytes | None = b""  # the first bytes, while the stream may still be an array
         self._reader = self.source.reader(context)
         self._grammar = Grammar(max_parts)
         self._untouched = source == target and not normalize
         serial = self.target.serial and not self._untouched
-        self._serializer = Serializer(max_waiting, self._losses) if serial else None
+        self._serializer = Serializer(max_waiting, self._losses, self.target.choices) if serial else None
         self._assembler = Assembler()
         self._writer = self.target.writer(context, self._losses, self._assembler.part)
+        self._restorer = ToolRestorer(tools, self._losses, self._reader.locate) if tools else None
+        self._locate = self._reader.locate if self._restorer is None else self._restorer.locate
+        self._recorder = Recorder(store, self._assembler.part) if store is not None else None
         self._listeners = tuple(listeners)
         self._lane = False  # see `_may_lane`
-        self._read_one = self._reader.read_one
+        self._read_one: Callable[[bytes], str] = self._reader.read_one
         self._run_part = -1  # the part that deltas pass to one by one
         self._write_one: Callable[[str], bytes] | None = None
         self._add_text: Callable[[str], None] = [""].append
@@ -138,7 +159,7 @@ class Translator:
     @property
     def losses(self) -> tuple[Loss, ...]:
         """What the target could not say, each once, by part."""
-        return tuple(sorted(self._losses, key=lambda loss: (loss.part is None, loss.part or 0, loss.kind, loss.detail)))
+        return self._losses.ordered
 
     @property
     def usage(self) -> Usage | None:
@@ -188,13 +209,40 @@ class Translator:
             return b""
         if self._untouched and self._reader.finished:
             return self._decoder.close() + bytes(data)  # what a provider sends after the end is its client's matter
-        block = self._decoder.feed(bytes(data))
-        out = self._pass_on(block, self._reader.read(block)) if block else b""
+        if self._beginning is not None:
+            self._find_framing(bytes(data))
+        decoder = self._decoder
+        block = decoder.feed(bytes(data))
+        ends = decoder.ends if type(decoder) is ArrayDecoder else ()
+        out = self._pass_on(block, self._reader.read(block, ends)) if block else b""
         if self._decoder.overflow and not self._reader.finished:
             self._decoder.close()
             out += self._pass_on(b"", self._reader.overflow())
         self._lane = self._may_lane()
         return out
+
+    def feed_payload(self, event: str, payload: Mapping[str, Any]) -> bytes:
+        """Take one frame of the source that was decoded elsewhere, and give the bytes of the target that it causes.
+
+        Where frames pass untouched there are none. Raises `MisuseError` after `close`.
+        """
+        if self._closed:
+            raise MisuseError("feed_payload() after close(); a Translator is for one stream")
+        if self._ended or self._reader.finished:
+            return b""
+        return self._pass_on(b"", self._reader.read_payload(event, payload))
+
+    def _find_framing(self, data: bytes) -> None:
+        """A stream whose first byte opens a JSON array is no event stream."""
+        beginning = (self._beginning or b"") + data
+        is_array = begins_array(beginning)
+        self._beginning = beginning if BOM.startswith(beginning) else b"" if is_array is None else None
+        if is_array:
+            held = self._decoder.close()
+            self._decoder = ArrayDecoder(self._decoder.limit)
+            self._decoder.feed(held)
+            self._reader.array = True
+            self._read_one = _no_lane
 
     def _may_lane(self) -> bool:
         """Whether the next read may be one delta of an open part."""
@@ -204,13 +252,38 @@ class Translator:
     def close(self) -> bytes:
         """The source has ended. Gives what was held back, and the error that a cut stream ends in."""
         self._lane = False
-        if self._closed or self._ended or (self._untouched and self._reader.finished):
+        if self._closed or self._ended:
+            self._closed = True
+            return b""
+        self._closed = True
+        if self._untouched and self._reader.finished:
+            return self._decoder.close()
+        tail = self._decoder.close()
+        events = self._reader.close(tail)
+        return self._pass_on(tail[: self._reader.kept], events)
+
+    def fail(self, kind: ErrorKind, message: str) -> bytes:
+        """The source failed in a way that its bytes don't tell: a time-out, say. Gives the output's end."""
+        self._lane = False
+        if self._closed or self._ended:
             self._closed = True
             return b""
         self._closed = True
         tail = self._decoder.close()
-        events = self._reader.close(tail)
-        return self._pass_on(tail[: self._reader.kept], events)
+        if self._untouched and self._reader.finished:
+            return tail
+        self._reader.read(b"")  # what `locate` counts from
+        frame, offset = self._reader.locate(0)
+        return self._pass_on(b"", [StreamError(kind, message, None, offset, frame)])
+
+    def ping(self) -> bytes:
+        """A sign of life for the client, between two reads; empty where the target's clients take none."""
+        if self._ended or self._closed:
+            return b""
+        if self._untouched and self._reader.array:
+            return b"\n"
+        sign = self._writer.write([Ping()])
+        return sign if not sign or self.message.start is not None else b": ping\n\n"
 
     def _begin_run(self, data: bytes) -> bool:
         """Whether deltas of the reader's part may pass one by one, without the general way's calls.
@@ -223,10 +296,11 @@ class Translator:
         if not self._untouched:
             write_one = self._writer.writes(part)
         if self._serializer is not None:
-            scanner = self._serializer.scanner
-            if self._serializer.live != part:
+            live, scanner = self._serializer.follow(part)
+            if not live:
                 write_one = None
-        if part not in self._grammar.live or (write_one is None and not self._untouched):
+        restores = self._restorer is not None and self._restorer.restores(part)
+        if restores or part not in self._grammar.live or (write_one is None and not self._untouched):
             self._reader.mark_one(data)
             return False
         self._write_one, self._scanner = write_one, scanner
@@ -237,16 +311,18 @@ class Translator:
     def _pass_on(self, block: bytes, events: list[Event]) -> bytes:
         """Send the events of a block through the grammar, to the listeners, and to the writer."""
         self._run_part = -1
+        if self._restorer is not None:
+            events = self._restorer.push(events)
         legal, fault = self._grammar.check(events)
         if fault:
-            frame, offset = self._reader.locate(legal)
+            frame, offset = self._locate(legal, 0)
             events = [*events[:legal], StreamError("protocol", fault, None, offset, frame)]
         if self._untouched:
             self._tell(events)
             return self._leave(block, events)
         serial = events
         if self._serializer is not None:
-            serial, accepted, refused = self._serializer.push(events, self._reader.locate)
+            serial, accepted, refused = self._serializer.push(events, self._locate)
             if refused is not None:
                 events = [*events[:accepted], refused]
                 serial.append(refused)
@@ -256,6 +332,8 @@ class Translator:
 
     def _tell(self, events: list[Event]) -> None:
         self._assembler.on_events(events)
+        if self._recorder is not None:
+            self._recorder.on_events(events)
         for listener in self._listeners:
             listener.on_events(events[:])
 
@@ -278,6 +356,16 @@ class Translator:
             return block
         self._ended = True
         before = block[: last.offset - self._reader.offset]
+        written = self._writer.interrupt(self.message, last)
+        if type(self._decoder) is ArrayDecoder:
+            said = before.strip(BLANK)
+            comma = b"" if said.endswith((b"[", b",")) else b"," if said or self._decoder.begun else b"["
+            return b"%b%b%b]" % (before, comma, from_events(written))
         if self._closed and before.strip(b"\r\n"):
             before += b"\n\n"  # the last frame, which lacked it
-        return before + self._writer.interrupt(self.message, last)
+        return before + written
+
+
+def _no_lane(_: bytes) -> str:
+    """The elements of an array are not read one by one."""
+    return ""

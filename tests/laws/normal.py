@@ -11,8 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import msgspec
+
 from ccproxy import Loss
 from ccproxy.core.assemble import Message, Part
+from ccproxy.core.parts import flat_name
+from ccproxy.core.signatures import belongs
 from ccproxy.core.vocab import FinishKind, LossKind, PartKind, Usage
 
 from .frames import joined
@@ -95,7 +99,12 @@ def _signature(draft: _Draft, loss: Loss) -> None:
 
 
 def _citation(draft: _Draft, loss: Loss) -> None:
-    draft.citations.pop(loss.part if loss.part is not None else -1, None)
+    """Those of the part that the detail names; else all."""
+    part = loss.part if loss.part is not None else -1
+    cited = draft.citations.pop(part, [])
+    kept = [(choice, url, title) for choice, url, title in cited if (url or title) not in (loss.detail, "")]
+    if 0 < len(kept) < len(cited):
+        draft.citations[part] = kept
 
 
 def _refusal(draft: _Draft, loss: Loss) -> None:
@@ -106,9 +115,13 @@ def _refusal(draft: _Draft, loss: Loss) -> None:
 
 
 def _custom_tool(draft: _Draft, loss: Loss) -> None:
-    """A function call whose argument `input` is the text."""
+    """A function call whose argument `input` is the text. One whose arguments are no object has them in `_raw`, from
+    where a reader takes them back if they began like an object."""
 
     def wrapped(said: Said) -> Said:
+        if said.kind == "tool":
+            begins = said.text.lstrip().startswith("{")
+            return said if begins else replace(said, text=json.dumps({"_raw": said.text}, ensure_ascii=False))
         text = json.dumps({"input": said.text}, ensure_ascii=False, separators=(",", ":"))
         return replace(said, kind="tool", text=text if loss.part in draft.ended else text.removesuffix('"}'))
 
@@ -140,7 +153,12 @@ def _logprobs(draft: _Draft, loss: Loss) -> None:
 
 
 def _usage(draft: _Draft, loss: Loss) -> None:
+    usage = draft.normal.usage
     draft.normal.usage_lost = True
+    if "counted as other input" in loss.detail:
+        usage["input"] = usage.get("input", 0) + usage.pop("cache_write", 0)
+    if "beyond the output" in loss.detail:
+        usage["reasoning"] = usage.get("output", 0)
 
 
 def _opaque(draft: _Draft, loss: Loss) -> None:
@@ -165,8 +183,11 @@ EFFECTS: Final[Mapping[LossKind, Callable[[_Draft, Loss], None]]] = {
 """What each kind of loss changes. A difference that none of the declared losses makes is a broken law."""
 
 
-def normal_form(message: Message, losses: Iterable[Loss] = ()) -> Normal:
-    """The message in the form that is compared, less what was declared lost."""
+def normal_form(message: Message, losses: Iterable[Loss] = (), whole: frozenset[str] = frozenset()) -> Normal:
+    """The message in the form that is compared, less what was declared lost; parts of the kinds `whole` as values.
+
+    The order of the parts is that within their choice.
+    """
     numbered = {part.start.part: part for part in message.parts}
     draft = _Draft(
         said={number: _said(part) for number, part in numbered.items()},
@@ -183,7 +204,10 @@ def normal_form(message: Message, losses: Iterable[Loss] = ()) -> Normal:
     for loss in losses:
         EFFECTS[loss.kind](draft, loss)
     out = draft.normal
-    out.parts = list(merged(draft.said.values()))
+    out.parts = [
+        replace(said, text=_value(said.text)) if said.kind in whole else said
+        for said in merged(_signed_apart(sorted(draft.said.values(), key=lambda said: said.choice)))
+    ]
     _without_calls(out, message)
     kept = draft.said.keys()
     out.citations = sorted(c for number, cited in draft.citations.items() if number in kept for c in cited)
@@ -192,6 +216,14 @@ def normal_form(message: Message, losses: Iterable[Loss] = ()) -> Normal:
             choice = draft.said[number].choice
             out.logprobs[choice] = out.logprobs.get(choice, 0) + count
     return out
+
+
+def _value(text: str) -> str:
+    """JSON without what is no part of the value: white space, escapes, ways to write a number."""
+    try:
+        return json.dumps(json.loads(text))
+    except (ValueError, RecursionError):
+        return text
 
 
 def _without_calls(out: Normal, message: Message) -> None:
@@ -210,9 +242,51 @@ def _said(part: Part) -> Said:
     text = "{}" if start.kind in JSON_TEXT and not part.text else part.text
     signatures = ((part.signature.scheme, part.signature.value),) if part.signature else ()
     kind = start.kind
-    if kind == "reasoning" and not text and signatures and signatures[0][0] == "openai":
-        kind = "redacted"  # an OpenAI item without a summary: nobody can tell
-    return Said(start.choice, kind, start.id, start.name, text, signatures)
+    if kind == "reasoning" and not text:
+        kind = _kind_without_text(signatures)
+    return Said(start.choice, kind, start.id, flat_name(start.namespace, start.name), text, signatures)
+
+
+def _kind_without_text(signatures: tuple[tuple[str, str], ...]) -> PartKind:
+    """What reasoning without text is: an OpenAI item without a summary may be redacted, nobody can tell."""
+    return "redacted" if signatures and signatures[0][0] == "openai" else "reasoning"
+
+
+def _signed_apart(parts: Iterable[Said]) -> Iterator[Said]:
+    """Signatures of calls and texts on a reasoning part without text, before the call and after the text.
+
+    Some dialects have a place for them on the part itself, the others there alone.
+    """
+    for said in parts:
+        bare = replace(said, signatures=())
+        carrier = Said(said.choice, _kind_without_text(said.signatures), "", "", "", said.signatures)
+        if said.signatures and said.kind in ("tool", "custom_tool"):
+            yield from (carrier, bare)
+        elif said.signatures and said.kind == "text":
+            yield from (bare, carrier)
+        else:
+            yield said
+
+
+def as_signed(found: Message, sent: Message, own: str) -> Message:
+    """What was read again, its signatures under the schemes that they had before.
+
+    A dialect that carries another's signature bare gives it back to whoever answers to it: a stream that says so is
+    its own server's. So a scheme that belongs to `own`, that of the dialect at hand, stands for any.
+    """
+    schemes: dict[str, list[str]] = {}
+    for part in sent.parts:
+        if part.signature is not None:
+            schemes.setdefault(part.signature.value, []).append(part.signature.scheme)
+    for part in found.parts:
+        signature = part.signature
+        if signature is not None and own:
+            was = schemes.get(signature.value, [])
+            if belongs(signature.scheme, own) and was:
+                part.signature = msgspec.structs.replace(signature, scheme=was.pop(0))
+            elif signature.scheme in was:
+                was.remove(signature.scheme)
+    return found
 
 
 def merged(parts: Iterable[Said]) -> Iterator[Said]:

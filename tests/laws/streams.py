@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ from ccproxy.core.grammar import STATES, Grammar
 from ccproxy.core.losses import Losses
 from ccproxy.core.serialize import Serializer
 from ccproxy.core.spi import Context
-from ccproxy.core.vocab import FinishReason, PartKind, Usage
+from ccproxy.core.vocab import FinishReason, PartKind, Signs, Usage
 from ccproxy.dialects import get
 
 from .frames import frames
@@ -44,7 +44,7 @@ def write(dialect: str, events: Sequence[Event], losses: Losses | None = None) -
     target = get(dialect)
     assembler = Assembler()
     writer = target.writer(Context(), losses, assembler.part)
-    serializer = Serializer(1 << 23, losses) if target.serial else None
+    serializer = Serializer(1 << 23, losses, target.choices) if target.serial else None
     out: list[bytes] = []
     for event in events:
         legal = [event]
@@ -135,11 +135,25 @@ def _draw_event(draw: st.DrawFn, cls: type[Event], kinds: dict[int, PartKind], l
     if cls is Delta:
         return Delta(part, draw(st.lists(texts.filter(bool), min_size=1, max_size=3)))
     if cls is Signature:
-        return Signature(part, draw(st.sampled_from(("anthropic", "openai", "gemini", ""))), draw(words), "model")
+        return Signature(part, draw(st.sampled_from(SCHEMES)), draw(words), "model", draw(st.sampled_from(SIGNS)))
     if cls is Citation:
         return Citation(part, f"https://example.invalid/{draw(words)}", draw(words))
     return PartEnd(part)
 
+
+SCHEMES: Sequence[str] = (
+    "anthropic",
+    "openai",
+    "gemini",
+    "openai-chat/",
+    "openai-chat/any-format",
+    "openai-chat/thinking_blocks",
+    "openai-chat/reasoning_opaque",
+    "openai-chat/google",
+    "openai-chat/content",
+    "",
+)
+SIGNS: Sequence[Signs] = get_args(Signs)
 
 # Bytes
 

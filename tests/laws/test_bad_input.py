@@ -14,7 +14,7 @@ from tests.oracles import ORACLES
 from .frames import frames
 from .harness import every_byte, every_event, run, targets
 from .streams import written
-from .strict import STRICT
+from .strict import STRICT, bare
 from .test_linear import many_parts, one_part
 
 MIB = 1024 * 1024
@@ -53,6 +53,11 @@ def begun(source: str) -> bytes:
 _BEGIN = {"StreamStart", "PartStart", "Delta"}
 
 
+def noisy(data: bytes, dialect: str) -> bool:
+    """Whether the official SDK stumbles over what goes through untouched."""
+    return bare(dialect) and any(frame.data is None for frame in frames(data))
+
+
 def check(data: bytes, source: str, target: str, said: str) -> Iterator[str]:
     whole = run(data, source, target)
     for cuts in (every_event(data), every_byte(data) if len(data) < 3_000 else ()):
@@ -69,7 +74,7 @@ def check(data: bytes, source: str, target: str, said: str) -> Iterator[str]:
     again = run(whole.out, target, target)
     if again.error is None or (again.message.text() != said):
         yield f"written as {again.error}, {again.message.text()!r}"
-    if target != source or error.fault == "stream":
+    if target != source or (error.fault == "stream" and not noisy(data[: error.offset], target)):
         verdict = ORACLES[target].accept(whole.out) if target in ORACLES else None
         if verdict is not None and (not verdict.ok or verdict.api_error is None):
             yield f"the SDK sees no error of the API: {verdict.error}"

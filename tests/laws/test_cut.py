@@ -26,7 +26,7 @@ def broken(stream: Stream, cuts: Sequence[int], each_target: bool = True) -> Ite
         said = strict.said_why(seen)
         if said and not (sound or any(map(strict.failed, seen))):
             continue  # what is wrong with the stream may be in the prefix or not
-        wanted = said and not any(strict.failed(frame) for frame in seen if frame.usable)
+        wanted = said and not any(strict.failed(frame) for frame in seen if frame.usable or frame.foreign)
         for target in targets() if each_target else targets()[number % len(targets()) :][:1]:
             result = run(prefix, source, target)
             if (result.error is None) != wanted:

@@ -16,6 +16,7 @@ from ccproxy import Translator
 from ccproxy.core.events import Delta, Event, Finish, PartEnd, PartStart, StreamEnd, StreamStart
 from ccproxy.core.vocab import FinishReason, PartKind
 
+from .frames import frames
 from .harness import targets
 from .streams import written
 
@@ -82,6 +83,27 @@ def carriage_returns(dialect: str, count: int) -> Iterator[bytes]:
         yield b"\n: c\n: d\r\r"
 
 
+def array_elements(dialect: str, count: int) -> Iterator[bytes]:
+    """A JSON array with a text in many elements, in small pieces."""
+    found = [frame.data for frame in frames(b"".join(_split(dialect, "text", count))) if frame.object]
+    array = b"[" + b",\n".join(filter(None, found)) + b"]"
+    return (array[start : start + 50] for start in range(0, len(array), 50))
+
+
+def long_element(dialect: str, count: int) -> Iterator[bytes]:
+    """One element of a JSON array, with brackets, strings and escapes, in small pieces."""
+    yield b'[{"type":"nothing","texts":['
+    for _ in range(count):
+        yield b'{"a\\"":['
+        yield b'"\\n{"]},'
+    yield b"0]}]"
+
+
+def one_read(dialect: str, count: int) -> Iterator[bytes]:
+    """Many elements in one piece."""
+    return iter([b"".join(array_elements(dialect, count))])
+
+
 STREAMS: dict[Pieces, int] = {
     text_deltas: 3_000,
     call_deltas: 3_000,
@@ -89,6 +111,9 @@ STREAMS: dict[Pieces, int] = {
     many_data_lines: 20_000,
     long_line: 20_000,
     carriage_returns: 3_000,
+    array_elements: 3_000,
+    long_element: 10_000,
+    one_read: 3_000,
 }
 
 

@@ -1,7 +1,8 @@
 """An output delta leaves with the input event that caused it: arguments and reasoning included.
 
 The stream is fed event by event. What the neutral events of one read say, another reader of the output must have heard when that
-read is over. Only parts that wait for another in a serial target may be late, and parts of it that were declared lost never come.
+read is over. Only parts that wait for another in a serial target may be late, and parts of it that were declared lost never come. A
+call that is written whole must have been written when it ended.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ccproxy.wire.json import is_object
 from tests.corpus import Stream, each_stream
 
 from .harness import Tape, every_event, targets, trace
+from .strict import whole as whole_kinds
 
 
 @dataclass
@@ -34,8 +36,10 @@ class _Part:
 class _Follower:
     """What was said by now, part by part, and how much of it need not have been written yet."""
 
-    def __init__(self, serial: bool, lost: set[int | None]) -> None:
+    def __init__(self, serial: bool, choices: bool, whole: frozenset[str], lost: set[int | None]) -> None:
         self.serial = serial
+        self.choices = choices
+        self.whole = whole
         self.lost = lost
         self.parts: list[_Part] = []
 
@@ -52,7 +56,7 @@ class _Follower:
         part = _Part(event)
         if self.serial:
             for other in self.parts:
-                if other.ended or (other.start.choice and self.serial):
+                if other.ended or not self._placed(other) or other.start.choice != event.choice:
                     continue
                 if other.start.kind == "tool" and not other.waits and is_object(other.text):
                     other.ended = True  # gives way: Chat has no mark for the end of a call
@@ -60,27 +64,37 @@ class _Follower:
                     part.behind.append(other)
         self.parts.append(part)
 
-    def due(self) -> int:
-        """How many characters must have been written by now."""
-        return sum(len(part.text) for part in self.parts if self._placed(part) and not part.waits)
+    def due(self) -> tuple[int, int]:
+        """How many characters must have been written by now, and how many of the parts that are written whole."""
+        parts = [part for part in self.parts if self._placed(part) and not part.waits]
+        texts = sum(len(part.text) for part in parts if part.start.kind not in self.whole)
+        return texts, sum(part.ended for part in parts if part.start.kind in self.whole)
 
     def _placed(self, part: _Part) -> bool:
-        return part.start.part not in self.lost and not (self.serial and part.start.choice)
+        dropped = self.serial and not self.choices and part.start.choice
+        return part.start.part not in self.lost and not dropped
 
 
 def broken(data: bytes, source: str, target: str) -> Iterator[str]:
     told = trace(data, source, target, every_event(data), normalize=True)
     lost = {loss.part for loss in told.losses if loss.kind == "part"}
-    follower = _Follower(get(target).serial, lost)
+    whole = whole_kinds(target)
+    follower = _Follower(get(target).serial, get(target).choices, whole, lost)
     tape = Tape()
     reader = Translator(target, target, listeners=(tape,))
     heard = 0
+    calls: set[int] = set()
     for number, (events, out) in enumerate(zip(told.events, told.steps, strict=True)):
         follower.hear(events)
         reader.feed(out)
-        heard += sum(len(text) for event in tape.take() if type(event) is Delta for text in event.texts)
-        if heard < follower.due():
-            yield f"after read {number}, {heard} of {follower.due()} characters were written"
+        for event in tape.take():
+            if type(event) is PartStart and event.kind in whole:
+                calls.add(event.part)
+            elif type(event) is Delta and event.part not in calls:
+                heard += sum(map(len, event.texts))
+        texts, ended = follower.due()
+        if heard < texts or len(calls) < ended:
+            yield f"after read {number}, {heard} of {texts} characters and {len(calls)} of {ended} calls were written"
             return
 
 

@@ -12,21 +12,24 @@ from ccproxy.core.events import Event, Opaque
 from tests.corpus import Stream, each_stream
 
 from .harness import Result, targets, trace
-from .normal import differences, normal_form
+from .normal import as_signed, differences, normal_form
+from .strict import whole
 
 
 def broken(data: bytes, source: str, target: str) -> Iterator[str]:
     """What another reading of the translation says that the source did not, or the other way round."""
     written = trace(data, source, target, normalize=True)
     again = trace(written.out, target, target)
-    yield from unlike(written, again)
+    yield from unlike(written, again, whole(target))
 
 
-def unlike(written: Result, again: Result) -> Iterator[str]:
+def unlike(written: Result, again: Result, values: frozenset[str] = frozenset()) -> Iterator[str]:
     if again.error is not None and (written.error is None or again.error.fault != "provider"):
         yield f"what was written cannot be read: {again.error}"
     kinds = {loss.kind for loss in written.losses}
-    yield from differences(normal_form(written.message, written.losses), normal_form(again.message))
+    own = again.translator.source.signature_scheme
+    found = as_signed(again.message, written.message, own)
+    yield from differences(normal_form(written.message, written.losses, values), normal_form(found, (), values))
     if "opaque" not in kinds and again.error is None:
         dropped = {loss.part for loss in written.losses if loss.kind == "part"}
         before, after = (sum(_opaque(event, dropped) for event in _all(result)) for result in (written, again))

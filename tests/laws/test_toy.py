@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ccproxy import collect, dialects
-from tests.corpus import Stream, fixture_streams
+from tests.corpus import ROOT, Stream, fixture_streams
 
 from . import test_liveness, test_round_trip
-from .harness import at_random, every_byte, every_event, run
+from .harness import at_random, every_byte, every_event, run, targets
 from .test_chunking import broken as broken_by_cuts
 
 NAME = "toy"
@@ -73,3 +74,18 @@ def test_round_trip_and_from_each_to_each(toy: str) -> None:
             *test_liveness.broken(data, toy, stream.dialect),
         ]
         assert not problems, (stream.id, problems)
+
+
+@pytest.mark.parametrize("dialect", targets())
+def test_no_other_source_names_a_dialect(dialect: str) -> None:
+    """But for the facades of `llms`. In other dialects the name can only be that of a scheme of signatures."""
+    source = ROOT / "src" / "ccproxy"
+    named = re.compile(rf"""["']{dialect}["']|dialects[./]{dialect.replace("-", "_")}\b""")
+    elsewhere = [path for path in source.rglob("*.py") if path.relative_to(source).parts[0] not in ("dialects", "llms")]
+    assert not [str(path) for path in elsewhere if named.search(path.read_text("utf-8"))]
+    siblings = [path for path in (source / "dialects").rglob("*.py") if dialect.replace("-", "_") not in path.parts]
+    assert not [
+        str(path)
+        for path in siblings
+        if re.search(rf"import.*\b{dialect.replace('-', '_')}\b", path.read_text("utf-8"))
+    ]

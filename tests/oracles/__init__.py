@@ -1,10 +1,11 @@
 """The official Python SDKs as judges of a stream, run in this process without a network.
 
-Each module named `<dialect>_sdk.py` (underscores for hyphens) is one oracle and has three functions:
+Each module named `<dialect>_sdk.py` (underscores for hyphens) is one oracle and has four functions:
 
 - `accept(data)` gives the bytes to the SDK as a response body and returns a `Verdict`;
 - `normal(final)` puts a `Verdict.final` into the form that our own accumulation is compared in (see `judge.Normal`);
-- `validate(data)` checks every event strictly against the SDK's types and returns the problems.
+- `validate(data)` checks every event strictly against the SDK's types and returns the problems;
+- `validate_body(body)` does the same for a response without streaming.
 
 A new dialect is one more such module: nothing here names one.
 """
@@ -31,6 +32,8 @@ class Oracle(Protocol):
     def normal(self, final: Mapping[str, Any]) -> Normal: ...
 
     def validate(self, data: bytes) -> list[str]: ...
+
+    def validate_body(self, body: Mapping[str, Any]) -> list[str]: ...
 
 
 def _scan() -> dict[str, Oracle]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import atexit
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from anthropic import Anthropic, APIStatusError
 from anthropic.lib.streaming import BetaMessageStreamManager, MessageStreamManager
-from anthropic.types import RawMessageStreamEvent
-from anthropic.types.beta import BetaRawMessageStreamEvent
+from anthropic.types import Message, RawMessageStreamEvent
+from anthropic.types.beta import BetaMessage, BetaRawMessageStreamEvent
 from anthropic.types.beta_error_response import BetaErrorResponse
 from anthropic.types.shared import ErrorResponse
 
+from .anthropic_requests import validate_request as validate_request
 from .judge import JsonObject, Normal, Part, Replay, Verdict, fold, objects, plain, quiet, reason
 from .strict_types import check, check_type, frames, json_object, variants
 
@@ -118,3 +120,8 @@ def _problems(name: str | None, data: str) -> list[str]:
     if kind == "ping":
         return []
     return check(data, (BetaErrorResponse, ErrorResponse)) if kind == "error" else check_type(event, data, TYPES)
+
+
+def validate_body(body: Mapping[str, Any]) -> list[str]:
+    """A response without streaming, under its stable or its beta type."""
+    return check(json.dumps(body), (BetaMessage, Message))

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import atexit
+import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import takewhile
 from typing import Any, Final
 
 from openai import APIError, ContentFilterFinishReasonError, LengthFinishReasonError, OpenAI
-from openai.types.chat import ChatCompletionChunk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat.completion_create_params import (
+    CompletionCreateParamsNonStreaming,
+    CompletionCreateParamsStreaming,
+)
 from openai.types.shared import ErrorObject
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator
 
 from .judge import JsonObject, Normal, Part, Replay, Verdict, fold, objects, plain, quiet, reason
-from .strict_types import check, frames, json_object
+from .strict_types import check, frames, json_object, telling
 
 REPLAY: Final = Replay()
 CLIENT: Final = OpenAI(api_key="key", base_url="http://oracle.invalid", http_client=REPLAY.client(), max_retries=0)
@@ -151,3 +158,108 @@ def _problems(data: str) -> list[str]:
     if isinstance(event, str):
         return [event]
     return check(data, [ErrorChunk if event.get("error") else ChatCompletionChunk])
+
+
+def validate_body(body: Mapping[str, Any]) -> list[str]:
+    """A response without streaming."""
+    return check(json.dumps(body), [ChatCompletion])
+
+
+OMITTED: Final[Mapping[str, frozenset[str]]] = {
+    "CompletionCreateParamsNonStreaming": frozenset({"model"}),  # Azure has it in the URL
+    "CompletionCreateParamsStreaming": frozenset({"model"}),
+    "ChatCompletionFunctionToolParam": frozenset({"type"}),  # Hugging Face, recorded by pydantic-ai
+    "ChatCompletionNamedToolChoiceParam": frozenset({"type"}),  # likewise
+    "ChatCompletionMessageFunctionToolCallParam": frozenset({"id"}),  # Writer, recorded by openllmetry
+    "ChatCompletionToolMessageParam": frozenset({"tool_call_id"}),  # likewise
+}
+"""Required by the types, and left out by clients whose requests are recorded."""
+
+_TOP: Final = frozenset(
+    {
+        *("reasoning", "include_reasoning", "provider", "preset", "transforms", "models", "usage"),  # OpenRouter
+        *("thinking", "clear_thinking"),  # DeepSeek, Z.AI; Cerebras
+        *("reasoning_format", "search_settings"),  # Groq
+        *("cache_prompt", "grammar"),  # llama.cpp
+        *("top_k", "min_p", "repetition_penalty", "echo", "safety_model"),  # Together
+        *("return_related_questions", "search_context_size"),  # Perplexity
+        "venice_parameters",
+    }
+)
+ADDED: Final[Mapping[str, frozenset[str]]] = {
+    "CompletionCreateParamsNonStreaming": _TOP,
+    "CompletionCreateParamsStreaming": _TOP,
+    "ChatCompletionAssistantMessageParam": frozenset(
+        {
+            *REASONING,
+            *("reasoning_details", "thinking_blocks", "reasoning_opaque", "extra_content"),  # how it has reasoned
+            *("annotations", "prefix", "provider_specific_fields"),
+        }
+    ),
+    "ChatCompletionMessageFunctionToolCallParam": frozenset({"extra_content", "index"}),
+    "ChatCompletionToolMessageParam": frozenset({"name"}),
+    "ChatCompletionContentPartTextParam": frozenset({"cache_control"}),  # LiteLLM, OpenRouter
+    "ChatCompletionFunctionToolParam": frozenset({"cache_control"}),
+}
+"""In no type, and what vendors take; what we write of it is what carries reasoning."""
+
+FOREIGN: Final = frozenset({"thinking", "document_url", "video_url", "openrouter:web_search", "openrouter:advisor"})
+"""Types of blocks and tools that are a vendor's own."""
+
+SPELLED: Final[Mapping[str, Any]] = {
+    "tool_choice": ("any",),  # Mistral
+    "reasoning_effort": ("default",),  # Groq
+    "service_tier": ("on_demand",),  # Groq
+}
+"""Words of vendors."""
+
+
+def validate_request(body: Mapping[str, Any]) -> list[str]:
+    """A request under the types of `create`, and what vendors are recorded to take beside them. Null is absence."""
+    params = CompletionCreateParamsStreaming if body.get("stream") is True else CompletionCreateParamsNonStreaming
+    official = {name: value for name, value in body.items() if value not in SPELLED.get(name, ())}
+    try:
+        _request_type(params).validate_json(json.dumps([_official(official)]), strict=True)
+    except ValidationError as exc:
+        return list(telling(exc))
+    return []
+
+
+def _official(value: Any) -> Any:
+    """Without what is null, and without blocks and tools of vendors. Mistral's clients have strings for objects."""
+    if isinstance(value, list):
+        return [_official(one) for one in value if not (isinstance(one, dict) and one.get("type") in FOREIGN)]
+    if not isinstance(value, dict):
+        return value
+    kind = value.get("type")
+    if isinstance(value.get(str(kind)), str) and kind in ("image_url", "input_audio"):
+        return {"type": "text", "text": value[kind]}
+    out = {name: _official(one) for name, one in value.items() if one is not None}
+    if out.get("role") == "tool" and isinstance(out.get("content"), list):  # llama.cpp takes images in results
+        out["content"] = [block for block in out["content"] if block.get("type") != "image_url"]
+    return out
+
+
+@cache
+def _request_type(params: type) -> SchemaValidator:
+    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    adapter: TypeAdapter[Any] = TypeAdapter(list[params], config=config)  # type: ignore[valid-type]
+    return SchemaValidator(_eager(adapter.core_schema))
+
+
+def _eager(schema: Any) -> Any:
+    """The schema with lists for iterables, which pydantic does not look into, and with what vendors do otherwise."""
+    if isinstance(schema, list | tuple):
+        return [_eager(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out = {key: part if key == "cls" else _eager(part) for key, part in schema.items()}
+    if out.get("type") in ("generator", "is-instance"):
+        return {"type": "list", **({"items_schema": out["items_schema"]} if "items_schema" in out else {})}
+    if out.get("type") == "typed-dict":
+        name = out["cls"].__name__
+        for field in OMITTED.get(name, ()):
+            out["fields"][field]["required"] = False
+        for field in ADDED.get(name, ()):
+            out["fields"][field] = {"type": "typed-dict-field", "schema": {"type": "any"}, "required": False}
+    return out

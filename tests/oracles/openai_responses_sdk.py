@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import atexit
+import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from functools import cache
+from typing import Any, Final, Literal, cast
 
 from openai import APIError, OpenAI
 from openai.lib.streaming.responses import ResponseStream
-from openai.types.responses import ResponseStreamEvent
+from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses.response_create_params import (
+    ResponseCreateParamsNonStreaming,
+    ResponseCreateParamsStreaming,
+)
 from openai.types.shared import ErrorObject
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator
 
 from .judge import JsonObject, Normal, Part, Replay, Verdict, fold, objects, plain, quiet, reason
-from .strict_types import check, check_type, frames, json_object, variants
+from .strict_types import check, check_type, frames, json_object, telling, variants
 
 REPLAY: Final = Replay()
 CLIENT: Final = OpenAI(api_key="key", base_url="http://oracle.invalid", http_client=REPLAY.client(), max_retries=0)
@@ -179,3 +186,73 @@ def _problems(name: str | None, data: str) -> list[str]:
     if name is not None and kind != name:
         return [f"event name {name!r} for type {kind!r}"]
     return check(data, [ErrorEvent]) if kind == "error" and "error" in event else check_type(event, data, TYPES)
+
+
+def validate_body(body: Mapping[str, Any]) -> list[str]:
+    """A response without streaming."""
+    return check(json.dumps(body), [Response])
+
+
+OMITTED: Final[Mapping[str, frozenset[str]]] = {
+    "FunctionToolParam": frozenset({"strict", "parameters"}),  # several clients
+    "ResponseInputImageParam": frozenset({"detail"}),  # pydantic-ai
+    "ResponseOutputMessageParam": frozenset({"id", "status", "type"}),  # ellmer
+    "ResponseOutputTextParam": frozenset({"annotations"}),  # ellmer
+    "ResponseReasoningItemParam": frozenset({"id"}),  # Codex: without storage an id is of nothing
+    "ImageGenerationCall": frozenset({"result", "status"}),  # opentelemetry-js-contrib
+}
+"""Required by the types, and left out by clients whose requests the API is recorded to have answered."""
+
+ADDED: Final[Mapping[str, frozenset[str]]] = {
+    "EasyInputMessageParam": frozenset({"id"}),  # Codex
+    "Message": frozenset({"id"}),
+    "ResponseCreateParamsNonStreaming": frozenset({"client_metadata", "provider"}),  # Codex; OpenRouter
+    "ResponseCreateParamsStreaming": frozenset({"client_metadata", "provider"}),
+}
+"""In no type, and sent by such clients."""
+
+
+def validate_request(body: Mapping[str, Any]) -> list[str]:
+    """A request under the types of `create`; a field that they do not have is a problem too. Null may be absence."""
+    params = ResponseCreateParamsStreaming if body.get("stream") is True else ResponseCreateParamsNonStreaming
+    problems: list[str] = []
+    for said in (body, _said(body)):
+        try:
+            _request_type(params).validate_json(json.dumps([said]), strict=True)
+        except ValidationError as exc:
+            problems = list(telling(exc))
+        else:
+            return []
+    return problems
+
+
+def _said(value: Any) -> Any:
+    """Without what is null."""
+    if isinstance(value, dict):
+        return {key: _said(part) for key, part in cast("JsonObject", value).items() if part is not None}
+    return [_said(part) for part in value] if isinstance(value, list) else value
+
+
+@cache
+def _request_type(params: type) -> SchemaValidator:
+    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    adapter: TypeAdapter[Any] = TypeAdapter(list[params], config=config)  # type: ignore[valid-type]
+    return SchemaValidator(_eager(adapter.core_schema))
+
+
+def _eager(schema: Any) -> Any:
+    """The schema with lists for iterables, which pydantic does not look into, and with what clients do otherwise."""
+    if isinstance(schema, list | tuple):
+        return [_eager(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out = {key: part if key == "cls" else _eager(part) for key, part in cast("JsonObject", schema).items()}
+    if out.get("type") in ("generator", "is-instance"):
+        out = {"type": "list", **({"items_schema": out["items_schema"]} if "items_schema" in out else {})}
+    elif out.get("type") == "typed-dict":
+        name = out["cls"].__name__
+        for field in OMITTED.get(name, ()):
+            out["fields"][field]["required"] = False
+        for field in ADDED.get(name, ()):
+            out["fields"][field] = {"type": "typed-dict-field", "schema": {"type": "any"}, "required": False}
+    return out

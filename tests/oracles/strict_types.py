@@ -54,7 +54,7 @@ def check(data: str, models: Sequence[type[BaseModel]]) -> list[str]:
         try:
             model.model_validate_json(data, strict=True)
         except ValidationError as exc:
-            problems = list(_telling(exc))
+            problems = list(telling(exc))
         else:
             return []
     return problems
@@ -66,7 +66,7 @@ def check_type(event: Mapping[str, Any], data: str, types: Variants) -> list[str
     return check(data, models) if models else [f"unknown event type {event.get('type')!r}"]
 
 
-def _telling(exc: ValidationError) -> Iterator[str]:
+def telling(exc: ValidationError) -> Iterator[str]:
     """The errors, less those of union members that the value is not meant for (their `type` differs)."""
     errors = exc.errors(include_url=False, include_input=False, include_context=False)
     other = {error["loc"][:-1] for error in errors if error["type"] == "literal_error" and error["loc"][-1] == "type"}

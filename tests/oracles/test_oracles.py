@@ -10,7 +10,7 @@ import pytest
 
 from . import ORACLES, JsonObject, Part, fold, parsed, validate_events
 
-ANTHROPIC, CHAT, RESPONSES = "anthropic", "openai-chat", "openai-responses"
+ANTHROPIC, GEMINI, CHAT, RESPONSES = "anthropic", "gemini", "openai-chat", "openai-responses"
 OBJECT = "chat.completion.chunk"
 DONE = b"data: [DONE]\n\n"
 
@@ -207,14 +207,44 @@ RESPONSES_ERROR: JsonObject = {
     "error": {"type": "server_error", "code": None, "message": "Overloaded", "param": None},
 }
 
+
+# --- Gemini ---
+
+
+def candidate(*parts: JsonObject, finish: str | None = None, index: int = 0, **top: Any) -> JsonObject:
+    choice: JsonObject = {"content": {"parts": list(parts), "role": "model"}, "index": index}
+    end = {"finishReason": finish} if finish else {}
+    return {"candidates": [choice | end], "modelVersion": "gemini", "responseId": "r1", **top}
+
+
+GEMINI_USAGE: JsonObject = {"promptTokenCount": 3, "candidatesTokenCount": 9, "totalTokenCount": 12}
+GEMINI_EVENTS: list[JsonObject] = [
+    candidate({"text": "hm", "thought": True}),
+    candidate({"text": "he"}),
+    candidate({"text": "llo"}),
+    candidate(
+        {"functionCall": {"id": "call_1", "name": "f", "args": {"a": 1}}, "thoughtSignature": "c2ln"},
+        {"functionCall": {"id": "call_2", "name": "f"}},
+    ),
+    candidate({"text": ""}, finish="STOP", usageMetadata=GEMINI_USAGE),
+]
+GEMINI_ERROR: JsonObject = {"error": {"code": 503, "message": "Overloaded", "status": "UNAVAILABLE"}}
+
 GOOD = {
     ANTHROPIC: named(*ANTHROPIC_EVENTS),
+    GEMINI: nameless(*GEMINI_EVENTS),
     CHAT: nameless(*CHAT_EVENTS) + DONE,
     RESPONSES: named(*RESPONSES_EVENTS),
 }
-BEGUN = {ANTHROPIC: named(START), CHAT: nameless(ROLE), RESPONSES: named(RESPONSES_EVENTS[0])}
+BEGUN = {
+    ANTHROPIC: named(START),
+    GEMINI: nameless(GEMINI_EVENTS[0]),
+    CHAT: nameless(ROLE),
+    RESPONSES: named(RESPONSES_EVENTS[0]),
+}
 FAILED = {
     ANTHROPIC: named(START, *text_block(0, "he"), ANTHROPIC_ERROR),
+    GEMINI: nameless(candidate({"text": "he"}), GEMINI_ERROR),
     CHAT: nameless(ROLE, chunk({"content": "he"}), CHAT_ERROR),
     RESPONSES: named(*RESPONSES_EVENTS[:6], RESPONSES_ERROR),
 }
@@ -247,6 +277,7 @@ def frames_of(data: bytes) -> list[str]:
     ("dialect", "ids", "finish"),
     [
         (ANTHROPIC, ("toolu_1", "toolu_2"), "tool_use"),
+        (GEMINI, ("call_1", "call_2"), "STOP"),
         (CHAT, ("call_1", "call_2"), "tool_calls"),
         (RESPONSES, ("call_1",), "completed"),
     ],
@@ -306,6 +337,17 @@ BROKEN = [
     pytest.param(ANTHROPIC, named(*ANTHROPIC_EVENTS[1:]), id="no-start"),
     pytest.param(ANTHROPIC, named(START, START, *ANTHROPIC_EVENTS[1:]), id="two-starts"),
     pytest.param(ANTHROPIC, named(START, {**message_delta("end_turn"), "usage": None}, STOP), id="usage-null"),
+    pytest.param(GEMINI, GOOD[GEMINI] + DONE, id="done-sentinel"),
+    pytest.param(GEMINI, b": ping\n\n" + GOOD[GEMINI], id="comment"),
+    pytest.param(GEMINI, b"event: message\n" + GOOD[GEMINI], id="event-name"),
+    pytest.param(GEMINI, GOOD[GEMINI].replace(b"data: ", b"data:"), id="no-space"),
+    pytest.param(GEMINI, GOOD[GEMINI].replace(b"c2ln", b"no base64"), id="signature-not-base64"),
+    pytest.param(GEMINI, GOOD[GEMINI].replace(b'{"a": 1}', b'"{}"'), id="arguments-as-text"),
+    pytest.param(
+        GEMINI,
+        nameless(candidate({"functionCall": {"name": "f", "willContinue": True}}), candidate(finish="STOP")),
+        id="arguments-in-pieces",
+    ),
     pytest.param(CHAT, nameless(*(e | {"object": ""} for e in CHAT_EVENTS)) + DONE, id="no-object"),
     pytest.param(CHAT, nameless(ROLE, chunk({"content": "a"}, object="")) + DONE, id="no-object-once"),
     pytest.param(CHAT, nameless(ROLE, {**chunk(), "choices": None}) + DONE, id="choices-null"),
@@ -376,7 +418,12 @@ def test_an_error_in_the_stream_is_told_apart(dialect: str) -> None:
 
 @pytest.mark.parametrize("dialect", FAILED)
 def test_an_error_at_once(dialect: str) -> None:
-    data = {ANTHROPIC: named(ANTHROPIC_ERROR), CHAT: nameless(CHAT_ERROR), RESPONSES: named(RESPONSES_ERROR)}[dialect]
+    data = {
+        ANTHROPIC: named(ANTHROPIC_ERROR),
+        GEMINI: nameless(GEMINI_ERROR),
+        CHAT: nameless(CHAT_ERROR),
+        RESPONSES: named(RESPONSES_ERROR),
+    }[dialect]
     verdict = ORACLES[dialect].accept(data)
     assert (verdict.ok, verdict.final, verdict.events) == (True, None, 0)
     assert verdict.api_error is not None
@@ -407,11 +454,30 @@ def test_responses_ends_that_the_helper_raises_for(status: str, fields: JsonObje
 
 @pytest.mark.parametrize(
     ("dialect", "data"),
-    [(ANTHROPIC, named(*ANTHROPIC_EVENTS[:-2])), (CHAT, nameless(ROLE, chunk({"content": "he"})))],
+    [
+        (ANTHROPIC, named(*ANTHROPIC_EVENTS[:-2])),
+        (GEMINI, nameless(*GEMINI_EVENTS[:-1])),
+        (CHAT, nameless(ROLE, chunk({"content": "he"}))),
+    ],
 )
 def test_a_cut_stream_is_taken_but_not_complete(dialect: str, data: bytes) -> None:
     verdict = ORACLES[dialect].accept(data)
     assert (verdict.ok, verdict.complete) == (True, False)
+
+
+def test_gemini_choices() -> None:
+    events = [candidate({"text": f"{i}"}, finish="STOP", index=i) for i in (1, 0)]
+    verdict = ORACLES[GEMINI].accept(nameless(*events))
+    assert verdict.ok and verdict.complete
+    normal = ORACLES[GEMINI].normal(verdict.final or {})
+    assert normal["finish"] == {0: "STOP", 1: "STOP"}
+    assert [(part.choice, part.text) for part in normal["parts"]] == [(0, "0"), (1, "1")]
+
+
+def test_gemini_a_blocked_prompt_is_an_end() -> None:
+    verdict = ORACLES[GEMINI].accept(nameless({"promptFeedback": {"blockReason": "SAFETY"}}))
+    assert (verdict.ok, verdict.complete) == (True, True)
+    assert ORACLES[GEMINI].normal(verdict.final or {})["finish"] == {0: "SAFETY"}
 
 
 def test_chat_choices() -> None:
@@ -437,6 +503,13 @@ def test_chat_choices() -> None:
         (ANTHROPIC, nameless(STOP), "event 0: event name None for type 'message_stop'"),
         (ANTHROPIC, named(block(0, {"type": "text"})[0]), "event 0: content_block.BetaTextBlock.text: Field required"),
         (ANTHROPIC, b"event: x\ndata: [DONE]\n\n", "event 0: no JSON: "),
+        (GEMINI, nameless(candidate(finish="STOP") | {"made_up": 1}), "event 0: made_up: Extra inputs"),
+        (
+            GEMINI,
+            nameless(candidate({"text": 1})),
+            "event 0: candidates.0.content.parts.0.text: Input should be a valid",
+        ),
+        (GEMINI, nameless({"error": {"code": 1, "message": ""}}), "event 0: error.status: Field required"),
         (CHAT, nameless(chunk(created="1")), "event 0: created: Input should be a valid integer"),
         (CHAT, nameless(chunk(finish="eos")), "event 0: choices.0.finish_reason: Input should be 'stop', "),
         (CHAT, DONE + nameless(ROLE), "event 1: after [DONE]"),

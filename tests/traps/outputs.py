@@ -2,7 +2,8 @@
 
 Nothing of the library is used here, so that a fault is not excused by its own reader. What was said comes out as the
 same tuples for every dialect: `("text", text)`, `("reasoning", text)`, `("refusal", text)`, `("redacted", data)`,
-`("tool", call id, name, arguments)`, `("custom", call id, name, input)`, `("other", type)`.
+`("tool", call id, name, arguments)`, `("custom", call id, name, input)`, `("other", type)`; and for Gemini, which signs
+calls and texts too, `("signed", what, signature)` in its place.
 """
 
 import json
@@ -75,7 +76,7 @@ def read(dialect: str, raw: bytes) -> Reading:
     assert raw.endswith(b"\n\n")
     frames, comments = split(raw)
     reading = Reading(raw, frames, comments)
-    {"anthropic": _read_anthropic, "openai-chat": _read_chat, "openai-responses": _read_responses}[dialect](reading)
+    _READ[dialect](reading)
     return reading
 
 
@@ -250,10 +251,19 @@ def _read_chat(reading: Reading) -> None:
 
 
 _CHAT_TEXTS: Final = {"reasoning_content": "reasoning", "content": "text", "refusal": "refusal"}
+_CHAT_OTHERS: Final = (
+    "tool_calls",
+    "reasoning_details",
+    "thinking_blocks",
+    "annotations",
+    "images",
+    "audio",
+    "extra_content",
+)
 
 
 def _read_chat_delta(reading: Reading, delta: Json, runs: list[tuple[str, list[str]]], calls: list[list[str]]) -> None:
-    assert not set(delta) - {"role", *_CHAT_TEXTS, "tool_calls", "reasoning_details", "annotations", "images", "audio"}
+    assert not set(delta) - {"role", *_CHAT_TEXTS, *_CHAT_OTHERS}
     for key, kind in _CHAT_TEXTS.items():
         if delta.get(key):
             if not runs or runs[-1][0] != kind:
@@ -270,16 +280,29 @@ def _read_chat_delta(reading: Reading, delta: Json, runs: list[tuple[str, list[s
             calls.append([call["id"], function["name"]])
             runs.append(("tool", calls[-1]))
         else:
-            assert set(call) == {"index", "function"} and set(function) == {"arguments"}
+            assert set(call) - {"extra_content"} == {"index", "function"} and set(function) == {"arguments"}
         calls[call["index"]].append(function["arguments"])
     for detail in delta.get("reasoning_details", []):
         if detail["type"] == "reasoning.encrypted":
             runs.append(("redacted", [detail["data"]]))
         elif detail.get("signature"):
-            assert not detail.get("text")
-            reading.signatures = reading.signatures or [""]
-            assert not reading.signatures[-1]
-            reading.signatures[-1] = detail["signature"]
+            text = "".join(runs[-1][1] if runs and runs[-1][0] == "reasoning" else [])
+            assert text.endswith(detail.get("text", ""))
+            if "text" in detail:  # not the first, and nothing else in the run tells where it began
+                reading.signatures.append("")
+            _sign(reading, detail["signature"])
+    for block in delta.get("thinking_blocks", []):
+        if block["type"] == "redacted_thinking":
+            runs.append(("redacted", [block["data"]]))
+        else:
+            assert block["thinking"] == "".join(runs[-1][1] if runs and runs[-1][0] == "reasoning" else [])
+            _sign(reading, block["signature"])
+
+
+def _sign(reading: Reading, signature: str) -> None:
+    reading.signatures = reading.signatures or [""]
+    assert not reading.signatures[-1]
+    reading.signatures[-1] = signature
 
 
 # -- Responses --------------------------------------------------------------------------------------------------------
@@ -496,3 +519,63 @@ def _say_open(reading: Reading, item: _Item) -> None:
     elif item.part is not None:
         name = "reasoning" if kind == "reasoning" else "refusal" if item.part["type"] == "refusal" else "text"
         reading.said.append((name, item.text))
+
+
+# -- Gemini -----------------------------------------------------------------------------------------------------------
+
+_PARTS: Final = {"text", "thought", "thoughtSignature", "functionCall"}
+
+
+def _read_gemini(reading: Reading) -> None:
+    last = len(reading.frames) - 1
+    assert not reading.pings
+    runs: list[tuple[str, list[str]]] = []
+    for position, (event, data) in enumerate(reading.frames):
+        assert not event and data != "[DONE]"
+        assert reading.raw.startswith(b"data: ")
+        if "error" in data:
+            assert position == last and list(data) == ["error"]
+            reading.error = data["error"]
+            assert set(data["error"]) >= {"code", "message", "status"}
+            continue
+        assert data["responseId"] and "modelVersion" in data
+        assert ("usageMetadata" in data) <= (position == last)
+        reading.usage = data.get("usageMetadata")
+        for candidate in data.get("candidates", []):
+            assert candidate["index"] == 0 and reading.finish is None
+            reading.finish = candidate.get("finishReason")
+            assert reading.finish is None or position == last
+            for part in candidate["content"]["parts"]:
+                _read_gemini_part(part, runs)
+    assert reading.error is not None or reading.finish is not None
+    for kind, pieces in runs:
+        reading.said.append((kind, *pieces) if kind in ("tool", "signed") else (kind, "".join(pieces)))
+
+
+def _read_gemini_part(part: Json, runs: list[tuple[str, list[str]]]) -> None:
+    assert part.keys() <= _PARTS
+    signature = part.get("thoughtSignature")
+    assert signature is None or re.fullmatch(r"[\w+/-]+={0,2}", signature)
+    if "functionCall" in part:
+        call = part["functionCall"]
+        assert call["name"] and isinstance(call["args"], dict) and call.keys() <= {"name", "args", "id"}
+        if signature:
+            runs.append(("signed", ["call", signature]))
+        arguments = json.dumps(call["args"], ensure_ascii=False, separators=(",", ":"))
+        runs.append(("tool", [call.get("id", ""), call["name"], arguments]))
+        return
+    kind = "reasoning" if part.get("thought") else "text"
+    if part["text"]:
+        if not runs or runs[-1][0] != kind:
+            runs.append((kind, []))
+        runs[-1][1].append(part["text"])
+    if signature:
+        runs.append(("signed", [kind, signature]))
+
+
+_READ: Final = {
+    "anthropic": _read_anthropic,
+    "gemini": _read_gemini,
+    "openai-chat": _read_chat,
+    "openai-responses": _read_responses,
+}

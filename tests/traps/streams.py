@@ -304,6 +304,34 @@ def custom_item(index: int, call_id: str, name: str, *pieces: str) -> list[Json]
     ]
 
 
+# -- Gemini -----------------------------------------------------------------------------------------------------------
+
+GEMINI_USAGE: Final[Json] = {"promptTokenCount": 21, "candidatesTokenCount": 6, "thoughtsTokenCount": 3}
+
+
+def gemini(*chunks: Json) -> bytes:
+    """Chunks, framed."""
+    return b"".join(map(sse, chunks))
+
+
+def candidate(*parts: Json, finish: str | None = None, usage: Json | None = None, **more: Any) -> Json:
+    """One chunk with one candidate."""
+    choice: Json = {"content": {"parts": list(parts), "role": "model"}, "index": 0}
+    top = {"usageMetadata": usage} if usage else {}
+    return {
+        "candidates": [choice | ({"finishReason": finish} if finish else {}) | more],
+        **top,
+        "modelVersion": "model-1",
+        "responseId": "response-trap",
+    }
+
+
+def function_call(name: str, args: Json | None = None, signature: str = "", **more: Any) -> Json:
+    arguments = {} if args is None else {"args": args}
+    signed = {"thoughtSignature": signature} if signature else {}
+    return {"functionCall": {"name": name, **arguments, **more}, **signed}
+
+
 # -- the same answer in each dialect ----------------------------------------------------------------------------------
 
 

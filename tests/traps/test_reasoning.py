@@ -1,10 +1,12 @@
 """Section C: thinking, signatures, reasoning."""
 
+import re
 from itertools import pairwise
 
 import pytest
 
-from ccproxy import collect
+from ccproxy import Translator, collect, translate_response
+from ccproxy.core.signatures import unseal
 
 from .outputs import Output, Said, deltas
 from .streams import (
@@ -34,6 +36,12 @@ from .streams import (
 
 STOP = chunk(finish="stop")
 SIGNATURE = "c2lnbmF0dXJl+/=="
+
+
+def opened(signature: str) -> tuple[str, str]:
+    """Whose signature it is, if it is in an envelope, and the signature."""
+    sealed = unseal(signature)
+    return ("", signature) if sealed is None else (sealed.scheme, sealed.value)
 
 
 def relay(data: bytes, *dialects: str) -> Output:
@@ -73,6 +81,8 @@ def litellm(*blocks: tuple[str, str | None], plain: bool) -> list[Json]:
     ]
 
 
+SIGNED_BY: dict[str, str] = {"anthropic": "", "openrouter": "openai-chat/anthropic-claude-v1"}
+BLOCKS = "openai-chat/thinking_blocks"
 SIGNED: dict[str, tuple[str, bytes]] = {
     "anthropic": (
         "anthropic",
@@ -109,13 +119,16 @@ SIGNED: dict[str, tuple[str, bytes]] = {
 @each_target
 @pytest.mark.parametrize("case", SIGNED)
 def test_trap_38_the_signature_comes_once_and_no_text_twice(case: str, target: str) -> None:
-    """`run` sees to it that it is the last of its block, where the target is Anthropic."""
+    """`run` sees to it that it is the last of its block, where the target is Anthropic.
+
+    What a Chat server sent is never taken for Anthropic's own, though its format is named after Anthropic.
+    """
     source, data = SIGNED[case]
     out = run(source, target, data)
     assert out.said == [("reasoning", "Think once."), ("text", "So.")]
     assert len(out.signatures) == 1 and out.signatures[0]
     if target == "anthropic":
-        assert out.signatures == [SIGNATURE]
+        assert [opened(signature) for signature in out.signatures] == [(SIGNED_BY.get(case, BLOCKS), SIGNATURE)]
         assert [e["delta"]["type"] for e in out.events("content_block_delta")] == [
             "thinking_delta",
             "thinking_delta",
@@ -127,11 +140,29 @@ def test_trap_38_the_signature_comes_once_and_no_text_twice(case: str, target: s
 @pytest.mark.parametrize("case", SIGNED)
 def test_trap_38_the_signature_is_in_the_body(case: str) -> None:
     source, data = SIGNED[case]
-    assert collect(data, source, "anthropic")["content"][0] == {
-        "type": "thinking",
-        "thinking": "Think once.",
-        "signature": SIGNATURE,
-    }
+    block = collect(data, source, "anthropic")["content"][0]
+    assert block["type"] == "thinking" and block["thinking"] == "Think once."
+    assert opened(block["signature"]) == (SIGNED_BY.get(case, BLOCKS), SIGNATURE)
+
+
+@pytest.mark.parametrize("case", [case for case in SIGNED if case != "anthropic"])
+def test_trap_38_the_chat_server_gets_back_what_it_sent(case: str) -> None:
+    """In the form that it came in, and through Anthropic and back too."""
+    source, data = SIGNED[case]
+    for out in (run(source, "openai-chat", data, normalize=True), relay(data, source, "anthropic", "openai-chat")):
+        assert out.signatures == [SIGNATURE]
+        chunks: list[Json] = [frame.data for frame in out.frames if isinstance(frame.data, dict)]
+        sent = [c["choices"][0]["delta"] for c in chunks if c["choices"]]
+        entries = [entry for delta in sent for entry in delta.get("reasoning_details", [])]
+        blocks = [block for delta in sent for block in delta.get("thinking_blocks", [])]
+        if case == "openrouter":
+            assert [entry["format"] for entry in entries] == ["anthropic-claude-v1"] and not blocks
+        else:
+            assert blocks == [{"type": "thinking", "thinking": "Think once.", "signature": SIGNATURE}] and not entries
+
+
+RELAYED = {"openai-chat": "openai-chat/anthropic-claude-v1#model"}
+"""A stream of Chat is a Chat server's, so it gets the signature back; that of another dialect is unsealed."""
 
 
 @pytest.mark.parametrize("via", ["openai-chat", "openai-responses"])
@@ -153,9 +184,8 @@ def test_trap_38_the_signature_is_in_the_body(case: str) -> None:
 def test_trap_38_the_signature_survives_a_foreign_dialect(via: str, blocks: list[Json]) -> None:
     direct = run("anthropic", "anthropic", message(*blocks))
     there = relay(message(*blocks), "anthropic", via, "anthropic")
-    assert [s for s in there.signatures if s] + [part[1] for part in there.said if part[0] == "redacted"] == [
-        s for s in direct.signatures if s
-    ]
+    signatures = [s for s in there.signatures if s] + [part[1] for part in there.said if part[0] == "redacted"]
+    assert [opened(s) for s in signatures] == [(RELAYED.get(via, ""), s) for s in direct.signatures if s]
 
 
 # -- 40: thinking without signatures ----------------------------------------------------------------------------------
@@ -214,7 +244,8 @@ def test_trap_40_a_foreign_signature_is_sealed() -> None:
     out = run("openai-responses", "anthropic", data)
     assert out.signatures[0] and out.signatures != ["gAAAA-theirs"]
     assert relay(data, "openai-responses", "anthropic", "openai-responses").signatures == ["gAAAA-theirs"]
-    assert relay(data, "openai-responses", "openai-chat", "openai-responses").signatures == ["gAAAA-theirs"]
+    relayed = relay(data, "openai-responses", "openai-chat", "openai-responses").signatures
+    assert [opened(signature) for signature in relayed] == [("openai-chat/openai-responses-v1#model", "gAAAA-theirs")]
 
 
 # -- 43: redacted thinking --------------------------------------------------------------------------------------------
@@ -269,7 +300,8 @@ def test_trap_43_redacted_thinking_survives_a_foreign_dialect(
     blocks: list[Json], expected: list[Said], via: str
 ) -> None:
     assert [part[0] for part in run("anthropic", via, message(*blocks)).said] == [part[0] for part in expected]
-    assert relay(message(*blocks), "anthropic", via, "anthropic").said == expected
+    said = relay(message(*blocks), "anthropic", via, "anthropic").said
+    assert [(part[0], opened(part[1])[1], *part[2:]) for part in said] == expected
 
 
 @each_target
@@ -279,7 +311,7 @@ def test_trap_43_redacted_thinking_of_litellm(target: str) -> None:
     out = run("openai-chat", target, data)
     assert [part[0] for part in out.said] == ["redacted", "text"]
     if target == "anthropic":
-        assert out.said[0] == ("redacted", "ZGF0YQ==")
+        assert opened(out.said[0][1]) == (BLOCKS, "ZGF0YQ==")
 
 
 @each_target
@@ -456,3 +488,142 @@ def test_trap_47_several_texts_in_a_stream(source: str, data: bytes, target: str
     out = run(source, target, data)
     assert out.joined("text") == "abcd"
     assert [part[0] for part in out.said if part[0] == "tool"] == ["tool"]
+
+
+# -- 42: signatures that are not of reasoning -------------------------------------------------------------------------
+
+
+def google(signature: str, **more: Json) -> Json:
+    return {"extra_content": {"google": {"thought_signature": signature, **more}}}
+
+
+def called(index: int, id: str, **more: Json) -> Json:
+    function = {"name": "f", "arguments": "{}"}
+    return {"tool_calls": [{"index": index, "id": id, "type": "function", "function": function, **more}]}
+
+
+def carried(out: Output) -> list[tuple[str, str, str]]:
+    """(scheme, value, what it signs) of each signature, and the calls between."""
+    parts = out.translator.message.parts
+    return [
+        (part.signature.scheme, part.signature.value, part.signature.signs)
+        if part.signature
+        else (part.start.kind, part.start.id, part.text)
+        for part in parts
+    ]
+
+
+CALLS = chat(
+    chunk(called(0, "call_1", **google("c2lnMQ=="))),
+    chunk(called(1, "call_2")),
+    chunk({"tool_calls": [{"index": 1, "function": {"arguments": ""}, **google("bGF0ZQ==")}]}),
+    chunk(called(2, "call_3", **google("c2lnMw=="))),
+    chunk(finish="tool_calls"),
+)
+
+
+@each_target
+def test_trap_42_the_signature_of_a_call_comes_before_it(target: str) -> None:
+    """On a reasoning part without text, which every dialect can carry; one that comes later stays with its call."""
+    out = run("openai-chat", target, CALLS)
+    assert carried(out) == [
+        ("openai-chat/google", "c2lnMQ==", "call"),
+        ("tool", "call_1", "{}"),
+        ("openai-chat/google", "bGF0ZQ==", "part"),
+        ("openai-chat/google", "c2lnMw==", "call"),
+        ("tool", "call_3", "{}"),
+    ]
+    losses = [(loss.kind, loss.part) for loss in out.translator.losses]
+    assert losses == ([] if target == "openai-chat" else [("signature", 2)])
+
+
+@pytest.mark.parametrize("via", ["anthropic", "openai-responses", "openai-chat"])
+def test_trap_42_it_goes_back_onto_its_call(via: str) -> None:
+    data = chat(
+        chunk(called(0, "call_1", **google("c2lnMQ=="))), chunk(called(1, "call_2")), chunk(finish="tool_calls")
+    )
+    out = relay(data, "openai-chat", via, "openai-chat")
+    chunks: list[Json] = [frame.data for frame in out.frames if isinstance(frame.data, dict)]
+    calls = [call for c in chunks if c["choices"] for call in c["choices"][0]["delta"].get("tool_calls", [])]
+    first = [call.get("extra_content") for call in calls if call.get("id")]
+    assert first == [google("c2lnMQ==")["extra_content"], None]
+
+
+@each_target
+def test_trap_42_the_signature_of_a_text_comes_after_it(target: str) -> None:
+    data = chat(chunk(thought("Hm.")), chunk(said("So.")), chunk({"content": "", **google("c2ln")}), STOP)
+    out = run("openai-chat", target, data)
+    assert carried(out) == [
+        ("reasoning", "", "Hm."),
+        ("text", "", "So."),
+        ("openai-chat/google", "c2ln", "text"),
+    ]
+    assert not [loss for loss in out.translator.losses if loss.kind == "order"]
+    assert carried(relay(data, "openai-chat", target, target))[-1] == ("openai-chat/google", "c2ln", "text")
+
+
+def test_trap_42_a_signature_whose_call_does_not_come_is_sealed() -> None:
+    """It was for a call that the stream did not live to make."""
+    data = chat(chunk(called(0, "call_1", **google("c2ln"))), chunk(finish="tool_calls"))
+    translator = Translator("openai-chat", "anthropic")
+    blocks = translator.feed(data) + translator.close()
+    cut = blocks[: blocks.index(b"event: content_block_start", blocks.index(b"content_block_stop"))]
+    for end in (b"", b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\n'):
+        again = Translator("anthropic", "openai-chat")
+        out = again.feed(cut + end) + again.close()
+        assert unseal_in(out) == [("openai-chat/google", "c2ln", "call")]
+
+
+def unseal_in(data: bytes) -> list[tuple[str, str, str]]:
+    found = re.findall(rb'"signature":"([^"]+)"', data)
+    sealed = [unseal(value.decode()) for value in found]
+    return [(one.scheme, one.value, one.signs) for one in sealed if one is not None]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_trap_38_a_signature_ends_its_reasoning(plain: bool) -> None:
+    """What follows is another block with a signature of its own, however the text goes on."""
+
+    def entry(index: int, text: str) -> Json:
+        detail = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": index, "text": text}
+        return {"reasoning_details": [detail], **({"reasoning": text} if plain else {})}
+
+    def sign(index: int, signature: str) -> Json:
+        return {"reasoning_details": [{"type": "reasoning.text", "index": index, "signature": signature}]}
+
+    words = [chunk(entry(0, word)) for word in "ab" * 20]
+    data = chat(
+        *words, chunk(sign(0, "czA=")), chunk(entry(1, "c")), chunk(entry(1, "d")), chunk(sign(1, "czE=")), STOP
+    )
+    out = run("openai-chat", "anthropic", data)
+    assert out.said == [("reasoning", "ab" * 20), ("reasoning", "cd")]
+    scheme = "openai-chat/anthropic-claude-v1"  # said by the first entry of each index
+    assert [opened(signature) for signature in out.signatures] == [(scheme, "czA="), (scheme, "czE=")]
+
+
+def test_trap_38_each_thinking_block_of_a_body_keeps_its_text() -> None:
+    blocks = [{"type": "thinking", "thinking": text, "signature": f"sig-{text}"} for text in ("one", "two")]
+    message: Json = {"role": "assistant", "content": "So.", "reasoning_content": "onetwo", "thinking_blocks": blocks}
+    body = {"id": "c", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    content = translate_response(body, "openai-chat", "anthropic").body["content"]
+    assert [(block["thinking"], opened(block["signature"])) for block in content[:2]] == [
+        ("one", (BLOCKS, "sig-one")),
+        ("two", (BLOCKS, "sig-two")),
+    ]
+    assert translate_response(body, "openai-chat", "openai-chat", normalize=True).body["choices"][0]["message"] == {
+        "refusal": None,
+        **message,
+    }
+
+
+def test_trap_38_a_chat_client_is_told_whose_words_a_second_signature_signs() -> None:
+    """Its message has one reasoning for all: without that it could not be taken apart again."""
+    data = message(*thinking_block(0, "one", signature="czE="), *thinking_block(1, "two", signature="czI="))
+    out = run("anthropic", "openai-chat", data)
+    chunks: list[Json] = [frame.data for frame in out.frames if isinstance(frame.data, dict)]
+    details = [d for c in chunks if c["choices"] for d in c["choices"][0]["delta"].get("reasoning_details", [])]
+    assert [(detail["signature"], detail.get("text"), detail["model"]) for detail in details] == [
+        ("czE=", None, "model-1"),
+        ("czI=", "two", "model-1"),
+    ]
+    assert run("openai-chat", "anthropic", out.raw).said == [("reasoning", "one"), ("reasoning", "two")]

@@ -2,6 +2,7 @@
 
     CCProxyError
     ├── MisuseError(ValueError)  the caller's fault: unknown dialect or option, feed() after close()
+    ├── RequestRefused           the request's: a field is wrong, or the target can't do what it asks for
     └── StreamFailed             the stream's: cut, unintelligible, too large, or the provider reported an error
 
 Nothing in a stream raises from `feed` or `close`; they end the output in the target's error form and keep the
@@ -23,6 +24,20 @@ class CCProxyError(Exception):
 
 class MisuseError(CCProxyError, ValueError):
     """The library was called in a way that can't work."""
+
+
+class RequestRefused(CCProxyError):
+    """A request that can't be read or translated."""
+
+    def __init__(self, path: str, reason: str, kind: ErrorKind = "bad_request") -> None:
+        self.path: str = path
+        """The place in the body: ``messages[3].content[0].tool_call_id``; empty if it is the whole."""
+        self.reason: str = reason
+        self.kind: ErrorKind = kind
+        super().__init__(path, reason, kind)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}" if self.path else self.reason
 
 
 class StreamFailed(CCProxyError):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from .vocab import ErrorKind, FinishReason, PartKind, Usage
+from .vocab import ErrorKind, FinishReason, PartKind, Signs, Usage
 
 Meta = Mapping[str, Mapping[str, Any]]
 
@@ -33,6 +33,8 @@ class PartStart(msgspec.Struct, frozen=True, gc=False):
     """The call id of a tool call or of a result."""
     name: str = ""
     """The tool's name."""
+    namespace: str = ""
+    """The tool's namespace, where the dialect has any."""
     channel: Literal["full", "summary"] = "full"
     """Whether reasoning is the model's own or a summary of it."""
     group: int | None = None
@@ -49,13 +51,18 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
 
 
 class Signature(msgspec.Struct, frozen=True, gc=False):
-    """Proof that only its provider understands. Replaces an earlier one; legal on a part that has ended."""
+    """Proof that only its provider understands. Replaces an earlier one; legal on a part that has ended.
+
+    Gemini signs calls and text too. No other dialect has a place for that, so such a signature comes on a reasoning
+    part without text, next to what it signs: any dialect can carry it there and give it back.
+    """
 
     part: int
     scheme: str
-    """Whose signature it is: anthropic, openai, gemini, xai, copilot, …; "" if nobody says."""
+    """Whose signature it is: anthropic, openai, gemini, xai; openai-chat/ and a format if a Chat server sent it."""
     value: str
     model: str = ""
+    signs: Signs = "part"
 
 
 class Citation(msgspec.Struct, frozen=True, gc=False):
@@ -103,6 +110,12 @@ class StreamError(msgspec.Struct, frozen=True, gc=False):
     frame: int = 0
     """Number of the frame at fault, counted from 0."""
     raw: Meta = {}
+    param: str | None = None
+    """The field of the request that is at fault, if the error is about one."""
+    request_id: str | None = None
+    """What the provider calls the request."""
+    retry_after: float | None = None
+    """Seconds to wait before the next try."""
 
 
 class StreamEnd(msgspec.Struct, frozen=True, gc=False):

@@ -39,9 +39,15 @@ def carried_id(id: str) -> str:
         return id
     text = id.removeprefix(_CARRIED).replace("-", "+").replace("_", "/")
     try:
-        return a2b_base64(text + "=" * (-len(text) % 4)).decode("utf-8", "surrogatepass")
+        original = a2b_base64(text + "=" * (-len(text) % 4)).decode("utf-8", "surrogatepass")
     except ValueError:
         return id
+    return original if carry_id(original) == id else id  # somebody else's may begin so too
+
+
+def flat_name(namespace: str, name: str) -> str:
+    """A tool's name for a dialect without namespaces. OpenAI gives a tool that is in none its own name as namespace."""
+    return name if namespace in ("", name) else f"{namespace}__{name}"
 
 
 def with_prefix(prefix: str, id: str, accepts: Callable[[str], object] = _CALL_ID.fullmatch) -> str:

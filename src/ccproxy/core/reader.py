@@ -7,11 +7,12 @@ naming and repairing exist once. A read that holds nothing but regular delta fra
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, cast
 
 import msgspec
 
+from ccproxy.wire.array import BLANK, starts
 from ccproxy.wire.json import JSONError, dumps, join, loads, loads_text, loads_texts
 from ccproxy.wire.sse import BOM, Run, end_of_frame, offsets, parse
 
@@ -23,6 +24,7 @@ from .events import (
     PartEnd,
     PartStart,
     Ping,
+    Signature,
     StreamEnd,
     StreamError,
     StreamStart,
@@ -30,10 +32,12 @@ from .events import (
 )
 from .fields import FieldError, Fields
 from .parts import call_id, digest
+from .signatures import Sealed, unseal
 from .spi import Context, Quirk
 from .vocab import ErrorKind, PartKind, Usage
 
 _BODY: Final = re.compile(rb"\s*(?:error:\s*)?[{\[<]")  # an unfinished line is no body unless it begins like one
+_LONE_RETURN: Final = re.compile(rb"\r(?!\n)")
 _LINE_ENDS: Final = (b"", b"\n", b"\r")
 _FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:")
 _TWINS_AFTER: Final = 16  # deltas of a part, before it is worth while to look for what their frames share
@@ -55,6 +59,8 @@ class BaseReader:
         self._max_frame = context.limits.max_frame
         self.started = False
         self.seed = context.ids or ""
+        self.model = ""
+        """The model, as the stream names it."""
         self._decoder = msgspec.json.Decoder(self.delta_type)
         self._decode = self._decoder.decode
         self._decode_lines = self._decoder.decode_lines
@@ -76,6 +82,9 @@ class BaseReader:
         self._block_frame = 0  # and the frames before it
         self._frames = 0
         self._marks: list[tuple[int, int]] = []  # (events when a frame began, its number)
+        self.array = False
+        self._array_begun = False
+        self._starts: list[int] = []  # where the elements of the block begin, if it is an array's
         self._repairs = [self.quirks[name]() for name in context.quirks]
         self._call_ids: set[tuple[int, str]] = set()
         self._halves: dict[int, str] = {}  # the first half of a character whose second half is to come, by part
@@ -109,11 +118,17 @@ class BaseReader:
 
     # Reading
 
-    def read(self, block: bytes) -> list[Event]:
-        """The events of a block of complete frames."""
+    def read(self, block: bytes, ends: Sequence[int] = ()) -> list[Event]:
+        """The events of a block of complete frames; `ends` is where they end in a JSON array."""
         self._begin(block)
+        if self.array:
+            self._read_elements(block, ends)
+            return self.events
         position = no_run = self._skip_bom(block)
         returns = 13 in block
+        if returns and len(block) <= self._max_frame and not _LONE_RETURN.search(block):
+            block = block.replace(b"\r", b"")  # Google's lines end in CRLF; `locate` has the block as it came
+            returns = False
         if returns or len(block) > self.context.limits.max_frame:
             no_run = len(block)
         while position < len(block) and not self.finished:
@@ -126,6 +141,19 @@ class BaseReader:
             self._read_raw(block[position:end])
             position = after
         return self.events
+
+    def _read_elements(self, block: bytes, ends: Sequence[int]) -> None:
+        self._starts = starts(block, ends, not self._array_begun)
+        self._array_begun = True
+        for start, end in zip(self._starts, ends, strict=False):
+            if self.finished:
+                return
+            raw = block[start:end]
+            self._mark()
+            if len(raw) > self._max_frame:
+                self.too_large()
+            elif not self._read_delta(raw, raw):
+                self._read_data("", raw)
 
     def _skip_bom(self, block: bytes) -> int:
         return len(BOM) if self.offset == 0 and block.startswith(BOM) else 0
@@ -151,8 +179,8 @@ class BaseReader:
                     return text
         if not block.startswith(self._head):
             return ""
-        data = block[self._head_size : -2]
-        if 10 in data or 13 in data or not block.endswith(b"\n\n"):
+        data = block[self._head_size : -4 if block.endswith(b"\r\n") else -2]
+        if 10 in data or 13 in data or not block.endswith((b"\n\n", b"\r\n\r\n")):
             return ""
         try:
             text = self.text_of(self._decode(data))
@@ -199,6 +227,10 @@ class BaseReader:
         self.part = part
         return same
 
+    def unlearn(self) -> None:
+        """Have the next frame read anew: a part that frames like the last ones extended is not to be extended now."""
+        self._forget_twin(_TWINS_AFTER)
+
     def _forget_twin(self, wait: int) -> None:
         if self._twin_wait < _NEVER // 2:
             self._twin_wait = wait
@@ -234,6 +266,10 @@ class BaseReader:
         self._begin(tail)
         if self.finished:
             return self.events
+        if self.array:
+            self._close_array(tail)
+            return self.events
+        self.kept = len(tail) - len(tail.lstrip(b"\r\n"))  # the second half of a line end belongs to what was read
         raw = tail[self._skip_bom(tail) :]
         frame = parse(raw)
         if self._is_complete(frame.data) if frame.data is not None else _BODY.match(frame.stray):
@@ -249,6 +285,17 @@ class BaseReader:
             self._end_of_stream()
         return self.events
 
+    def _close_array(self, tail: bytes) -> None:
+        """The end of the array does not say that the answer is whole, and its absence does not say that it is not."""
+        self._starts = starts(tail, (), not self._array_begun)
+        rest = tail[self._starts[0] :].strip(BLANK)
+        if rest in (b"", b"]"):
+            self.kept = len(tail)
+        elif rest.startswith(b"]"):
+            self.kept = self._starts[0] + 1
+        self._marks.append((len(self.events), self._frames))
+        self._end_of_stream()
+
     def locate(self, position: int, text: int = 0) -> tuple[int, int]:
         """(frame number, byte offset) of the n-th event of the last read, and of the m-th text in it."""
         frame = self._block_frame
@@ -257,9 +304,9 @@ class BaseReader:
                 break
             frame = number
         frame += text
-        starts = offsets(self._block)
+        places = self._starts if self.array else offsets(self._block)
         place = frame - self._block_frame
-        return frame, self.offset + (starts[place] if place < len(starts) else len(self._block))
+        return frame, self.offset + (places[place] if place < len(places) else len(self._block))
 
     def _begin(self, block: bytes) -> None:
         self.events = []
@@ -368,6 +415,9 @@ class BaseReader:
             return
         if not isinstance(payload, dict):
             self.fail("protocol", f"the data must be a JSON object, not {_excerpt(data)}")
+            return
+        if self.array and not self.started and payload.get("error"):
+            self.report(payload)
             return
         self._handle(event, cast("dict[str, Any]", payload))
 
@@ -480,6 +530,18 @@ class BaseReader:
         if half:
             self.events.append(Delta(part, [half]))
 
+    @property
+    def signer(self) -> str:
+        """The model that a signature is for: the one that was asked for, else what the stream calls it."""
+        return self.context.requested_model or self.model
+
+    def sign(self, part: int, scheme: str, value: str) -> None:
+        """A signature, of another dialect's provider if it is in an envelope."""
+        self.put_signature(part, unseal(value) or Sealed(scheme, self.signer, value))
+
+    def put_signature(self, part: int, sealed: Sealed) -> None:
+        self.events.append(Signature(part, sealed.scheme, sealed.value, sealed.model, sealed.signs))
+
     def usage(self, usage: Usage | None) -> None:
         if usage is not None:
             self.events.append(UsageUpdate(usage))
@@ -511,6 +573,8 @@ class BaseReader:
             self.fail("truncated", "the stream ended before the model said why it stops")
         elif self._note:
             self.fail("protocol", f"not an event stream: {self._note}")
+        elif self.array and self._first_data:
+            self.fail("protocol", f"a JSON body in the place of an event stream: {_excerpt(self._first_data)}")
         elif self._first_data:
             self.fail("truncated", f"the stream ended before an answer began; it said {_excerpt(self._first_data)}")
         else:

@@ -5,9 +5,10 @@ names the scheme and the model, so that whoever unseals it can tell whose it is 
 """
 
 from binascii import a2b_base64, b2a_base64
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from ccproxy.core.events import Signature
+from ccproxy.core.vocab import Signs
 from ccproxy.wire.json import JSONError, dumps, loads
 
 _MAGIC = b"ccproxy:1"  # nine bytes, so that its twelve base64 characters stand for themselves
@@ -18,13 +19,19 @@ class Sealed(NamedTuple):
     scheme: str
     model: str
     value: str
-    redacted: bool
+    redacted: bool = False
     """Whether it is the data of redacted reasoning, and not the signature of any."""
+    signs: Signs = "part"
+
+
+def belongs(scheme: str, own: str) -> bool:
+    """Whether a signature of the scheme is one of `own`: that scheme, or any that begins with it if it ends in "/"."""
+    return scheme == own or (own.endswith("/") and scheme.startswith(own))
 
 
 def seal(signature: Signature, redacted: bool) -> str:
     """An envelope for another dialect's signature field."""
-    content = [signature.scheme, signature.model, signature.value, redacted]
+    content = [signature.scheme, signature.model, signature.value, redacted, signature.signs]
     return b2a_base64(_MAGIC + dumps(content), newline=False).decode("ascii")
 
 
@@ -34,9 +41,9 @@ def unseal(text: str) -> Sealed | None:
         return None
     try:
         content: Any = loads(a2b_base64(text, strict_mode=True)[len(_MAGIC) :])
-        scheme, model, value, redacted = content
+        scheme, model, value, redacted, signs = content
     except (*JSONError, TypeError):
         return None
-    if isinstance(scheme, str) and isinstance(model, str) and isinstance(value, str):
-        return Sealed(scheme, model, value, redacted is True)
+    if isinstance(scheme, str) and isinstance(model, str) and isinstance(value, str) and signs in get_args(Signs):
+        return Sealed(scheme, model, value, redacted is True, signs)
     return None

@@ -19,6 +19,13 @@ PartKind = Literal[
     "opaque",  # a part that only its own dialect understands
 ]
 
+Signs = Literal[
+    "part",  # what it is on
+    "call",  # the call that follows
+    "text",  # the text before
+]
+"""What a signature signs."""
+
 FinishKind = Literal[
     "end",
     "stop_sequence",
@@ -67,6 +74,9 @@ LossKind = Literal[
     "logprobs",
     "usage",
     "opaque",
+    "field",  # a field of a request that the target does not have
+    "default",  # a field that the target requires and the source lacks
+    "repair",  # a request that would have been refused as it was
 ]
 
 HTTP_STATUS: Final[Mapping[ErrorKind, int]] = {

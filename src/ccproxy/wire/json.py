@@ -6,7 +6,7 @@ strict encoders refuse to write it. Both directions fall back to the standard li
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -53,6 +53,66 @@ def dumps(value: object) -> bytes:
         import json  # only needed for lone surrogates
 
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+_DEEP: Final = 200
+_SHOWN: Final = 8  # steps of a path that are worth while to show
+_INFINITE: Final = (float("inf"), float("-inf"))
+
+
+def deep_path(data: bytes) -> str:
+    """The beginning of the path to where JSON is nested deeper than anybody means it to be; "" if it is not."""
+    steps: list[str | int] = []
+    expects_key = False
+    for match in _TOKEN.finditer(data):
+        token = match[0]
+        if token in (b"{", b"["):
+            steps.append("" if token == b"{" else 0)
+            expects_key = token == b"{"
+            if len(steps) > _DEEP:
+                shown = (f".{step}" if isinstance(step, str) else f"[{step}]" for step in steps[:_SHOWN])
+                return "".join(shown).removeprefix(".")
+        elif token in (b"}", b"]"):
+            steps = steps[:-1]
+            expects_key = False
+        elif token == b",":
+            expects_key = bool(steps) and isinstance(steps[-1], str)
+            if steps and isinstance(steps[-1], int):
+                steps[-1] += 1
+        elif expects_key and steps:
+            steps[-1] = token[1:-1].decode("utf-8", "replace")
+            expects_key = False
+    return ""
+
+
+def misfit(body: object) -> str:
+    """The path of the first value that JSON has no form for, or the beginning of that of one nested too deep."""
+    waiting: list[tuple[str, object, int]] = [("", body, 0)]
+    while waiting:
+        path, value, depth = waiting.pop()
+        inner: list[tuple[str, object]] = []
+        if isinstance(value, Mapping):
+            inner = [(f".{key}", entry) for key, entry in value.items()]
+        elif isinstance(value, list | tuple):
+            inner = [(f"[{position}]", entry) for position, entry in enumerate(value)]
+        elif not (value is None or isinstance(value, str | int | float)) or value in _INFINITE or value != value:
+            return path.removeprefix(".")
+        if depth == _DEEP:
+            return path.removeprefix(".")
+        shown = depth < _SHOWN
+        waiting += [(path + step if shown else path, entry, depth + 1) for step, entry in reversed(inner)]
+    return ""
+
+
+def out_of_range(data: bytes) -> str:
+    """The path of a number that is too large; "" if there is none."""
+    import json  # only needed for what can't be read
+
+    try:
+        return misfit(json.loads(data))
+    except JSONError:
+        return ""
 
 
 def is_object(text: str) -> bool:

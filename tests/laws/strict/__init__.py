@@ -6,7 +6,9 @@ A module has:
 - `said_why(frames)`: whether a stream that goes no further has said why it stops (the law of the cut);
 - `failed(frame)`: whether a frame reports the provider's failure;
 - `twin(data)`: for a dialect that repeats the answer at the end of the stream: the stream without that repetition, and
-  what it was; else None.
+  what it was; else None;
+- `WHOLE`, if it has calls that are written whole when they end, their arguments as a JSON value: the kinds of such parts;
+- `BARE`, if the official SDK takes events alone, and raises for comments and other lines.
 
 A dialect without a module is only held to the laws that need none.
 """
@@ -20,7 +22,7 @@ from typing import Any, Protocol, cast
 
 from tests.laws.frames import Frame
 
-__all__ = ["STRICT", "Strict"]
+__all__ = ["STRICT", "Strict", "bare", "whole"]
 
 
 class Strict(Protocol):
@@ -36,3 +38,13 @@ STRICT: dict[str, Strict] = {
     module.name.replace("_", "-"): cast("Strict", import_module(f"{__name__}.{module.name}"))
     for module in pkgutil.iter_modules(__path__)
 }
+
+
+def whole(dialect: str) -> frozenset[str]:
+    """The kinds of parts that the dialect writes whole."""
+    return getattr(STRICT.get(dialect), "WHOLE", frozenset())
+
+
+def bare(dialect: str) -> bool:
+    """Whether nothing but events may be written."""
+    return getattr(STRICT.get(dialect), "BARE", False)

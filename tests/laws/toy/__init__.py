@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -11,6 +11,7 @@ from ccproxy.core.assemble import Message
 from ccproxy.core.events import (
     Citation,
     Delta,
+    Event,
     Finish,
     Opaque,
     PartEnd,
@@ -28,7 +29,7 @@ from ccproxy.core.reader import BaseReader
 from ccproxy.core.spi import Context, Dialect
 from ccproxy.core.vocab import FinishReason, Usage
 from ccproxy.core.writer import BaseWriter
-from ccproxy.wire.json import Hole
+from ccproxy.wire.json import Hole, loads
 
 NAME = "toy"
 KINDS = ("text", "reasoning", "redacted", "tool", "custom_tool", "refusal")
@@ -38,6 +39,16 @@ class Say(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     toy: Literal["say"]
     part: int
     text: str
+
+
+def read_error(payload: Mapping[str, Any]) -> StreamError:
+    fields = Fields(payload)
+    kind: Any = fields.word("kind") or "internal"
+    return StreamError(kind, fields.word("message") or "failed", raw={NAME: payload})
+
+
+def write_error(error: StreamError) -> dict[str, Any]:
+    return {"toy": "fail", "kind": error.kind, "message": error.message}
 
 
 class Reader(BaseReader):
@@ -114,9 +125,7 @@ class Reader(BaseReader):
         self.end_of_stream()
 
     def provider_error(self, payload: Mapping[str, Any]) -> StreamError:
-        fields = Fields(payload)
-        kind: Any = fields.word("kind") or "internal"
-        return StreamError(kind, fields.word("message") or "failed", raw={NAME: payload})
+        return read_error(payload)
 
     def end_of_stream(self) -> None:
         if self._choices - {finish.choice for finish in self._finishes}:
@@ -178,7 +187,7 @@ class Writer(BaseWriter):
         self._say("finish", choice=event.choice, reason=event.reason.unified, stop=event.stop_sequence)
 
     def on_error(self, event: StreamError) -> None:
-        self._say("fail", kind=event.kind, message=event.message)
+        self.frame(write_error(event))
 
     def on_end(self, event: StreamEnd) -> None:
         self._say("over")
@@ -191,7 +200,23 @@ class Writer(BaseWriter):
 
 
 def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
-    return {"text": message.text()}
+    """The frames of a stream in one object, each part's text in one of them."""
+    events: list[Event] = [message.start or StreamStart("")]
+    for part in message.parts:
+        number = part.start.part
+        events.append(part.start)
+        if part.text or part.logprobs:
+            events.append(Delta(number, [part.text], part.logprobs or None))
+        events += [*filter(None, [part.signature]), *part.citations, PartEnd(number)]
+    if message.usage is not None:
+        events.append(UsageUpdate(message.usage))
+    data = Writer(context, losses, message.parts.__getitem__).write([*events, *message.finishes.values(), StreamEnd()])
+    return {"says": [loads(frame.removeprefix(b"data: ")) for frame in data.split(b"\n\n") if frame]}
+
+
+def frames(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for say in Fields(body).each("says"):
+        yield "", say.raw
 
 
 DIALECT = Dialect(
@@ -201,5 +226,8 @@ DIALECT = Dialect(
     reader=Reader,
     writer=Writer,
     body=body,
+    frames=frames,
     sniff=lambda event, payload: "toy" in payload,
+    read_error=read_error,
+    write_error=write_error,
 )

@@ -5,8 +5,12 @@ from typing import Any
 
 from ccproxy.core.spi import Dialect
 
+from . import errors, request
+from .count import COUNT
+from .endpoints import ENDPOINTS
+from .maps import ERROR_STATUS
 from .reader import Reader
-from .response import body
+from .response import SCHEME, body, frames
 from .writer import Writer
 
 _EVENTS = frozenset(
@@ -32,5 +36,15 @@ DIALECT = Dialect(
     reader=Reader,
     writer=Writer,
     body=body,
+    frames=frames,
+    read_request=request.read,
+    write_request=request.write,
+    signature_scheme=SCHEME,
     sniff=sniff,
+    read_error=errors.read,
+    write_error=errors.write,
+    error_status=ERROR_STATUS,
+    request_id_header="request-id",
+    count=COUNT,
+    endpoints=ENDPOINTS,
 )

@@ -3,18 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
-from ccproxy.core.events import Citation, Finish, Signature, StreamError
+from ccproxy.core.events import Citation, Finish, StreamError
 from ccproxy.core.fields import Fields
 from ccproxy.core.parts import carried_id
 from ccproxy.core.reader import BaseReader
-from ccproxy.core.signatures import unseal
 from ccproxy.core.spi import Context
 from ccproxy.core.vocab import FinishReason, PartKind
-from ccproxy.wire.json import dumps
 
 from . import errors, usage
 from .maps import BLOCK_KIND, DELTA_KIND, FINISH_READ
-from .response import SCHEME
+from .response import SCHEME, input_text
 from .wire_types import DELTA_TYPES, ContentBlockDelta
 
 _CALLS: Final = ("tool", "server_tool")
@@ -43,7 +41,6 @@ class Reader(BaseReader):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._id = ""
-        self._model = ""
         self._blocks: dict[int, _Block] = {}
         self._ended: dict[int, int] = {}  # the part of each index that was last closed
         self._texts: set[int] = set()
@@ -118,12 +115,12 @@ class Reader(BaseReader):
                 self.fail("protocol", f"a second message_start with another id: {id!r} after {self._id!r}")
             return
         self._id = id
-        self._model = message.word("model")
+        self.model = message.word("model")
         self._usage.update(message.noise("usage").raw)
         extra = {key: value for key, value in message.raw.items() if key not in _ENVELOPE_FIELDS}
         self.start(
             id,
-            self._model,
+            self.model,
             usage=usage.read(self._usage) if self._usage else None,
             meta={self.dialect: extra} if extra else None,
         )
@@ -149,7 +146,7 @@ class Reader(BaseReader):
         if kind == "tool" and not block.word("name"):
             kind = "opaque"  # a call that nobody can run
         input = block.raw.get("input")
-        opened = _Block(0, kind, block.word("id"), dumps(input).decode("utf-8") if input and kind in _CALLS else "")
+        opened = _Block(0, kind, block.word("id"), input_text(input) if input and kind in _CALLS else "")
         if kind in ("text", "reasoning", "redacted"):
             opened.part = self.open(kind)
         elif kind == "tool":
@@ -256,12 +253,7 @@ class Reader(BaseReader):
 
     def _sign(self, part: int, value: str) -> None:
         if value:
-            sealed = unseal(value)
-            self.events.append(
-                Signature(part, sealed.scheme, sealed.value, sealed.model)
-                if sealed
-                else Signature(part, SCHEME, value, self._model)
-            )
+            self.sign(part, SCHEME, value)
 
     def _cite(self, part: int, citation: Fields) -> None:
         self.events.append(

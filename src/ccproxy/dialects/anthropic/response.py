@@ -1,22 +1,23 @@
 """Content blocks and the response body of the Messages API. A block that streams begins as its part without text."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ccproxy.core.assemble import Message, Part
 from ccproxy.core.events import Finish, PartStart, Signature, StreamStart
 from ccproxy.core.fields import Fields
 from ccproxy.core.losses import Losses
-from ccproxy.core.parts import carry_id, with_prefix
+from ccproxy.core.parts import carry_id, flat_name, with_prefix
 from ccproxy.core.signatures import seal
 from ccproxy.core.spi import Context
 from ccproxy.core.vocab import Usage
-from ccproxy.wire.json import JSONError, dumps, loads
+from ccproxy.wire.json import JSONError, dumps, is_object, loads
 
 from . import usage
 from .maps import FINISH_READ, FINISH_WRITE
 
 SCHEME = "anthropic"
+_CUT = "_raw"
 
 
 def envelope(start: StreamStart, context: Context) -> dict[str, Any]:
@@ -54,7 +55,8 @@ def block(part: Part) -> dict[str, Any]:
     if start.kind == "redacted":
         return {"type": "redacted_thinking", "data": signature(part.signature, redacted=True)}
     if start.kind in ("tool", "custom_tool"):
-        return {"type": "tool_use", "id": carry_id(start.id), "name": start.name, "input": tool_input(part), **own}
+        name = flat_name(start.namespace, start.name)
+        return {"type": "tool_use", "id": carry_id(start.id), "name": name, "input": tool_input(part), **own}
     whole = dict(own["block"])
     if start.kind == "server_tool":
         whole["input"] = tool_input(part)
@@ -65,7 +67,10 @@ def block(part: Part) -> dict[str, Any]:
 
 
 def tool_input(part: Part) -> Any:
-    """Arguments as an object. What is not JSON (a call cut by the token limit) is kept as it is, never repaired."""
+    """Arguments as an object. What is not JSON (a call cut by the token limit) is kept as it is, never repaired.
+
+    `input_text` gives it back.
+    """
     if part.start.kind == "custom_tool" and (part.text or part.end):
         return {"input": part.text}
     if not part.text:
@@ -73,7 +78,15 @@ def tool_input(part: Part) -> Any:
     try:
         return loads(part.text.encode("utf-8", "surrogatepass"))
     except JSONError:
-        return {"_raw": part.text}
+        return {_CUT: part.text}
+
+
+def input_text(input: Any) -> str:
+    """The arguments as text: JSON, or what `tool_input` could not give as an object."""
+    text = input[_CUT] if isinstance(input, dict) and input.keys() == {_CUT} else None
+    if isinstance(text, str) and text.lstrip().startswith("{") and not is_object(text):
+        return text
+    return dumps(input).decode("utf-8")
 
 
 def signature(event: Signature | None, redacted: bool = False) -> str:
@@ -127,6 +140,14 @@ def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
         usage.report(message.usage, losses)
     out["usage"] = usage.write(message.usage)
     return out
+
+
+def frames(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A response body as a stream: a message that is complete when it starts."""
+    if body.get("content") is None:
+        raise Fields(body).wrong("content", "an array")
+    yield "message_start", {"type": "message_start", "message": body}
+    yield "message_stop", {"type": "message_stop"}
 
 
 def report(part: Part, losses: Losses) -> None:

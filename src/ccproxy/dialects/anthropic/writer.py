@@ -68,10 +68,10 @@ class Writer(BaseWriter):
         self._begun = False
         if event.kind not in _LAZY and event.kind != "redacted":
             self._begin(self._open)
-        self._kinds.add(event.kind)
 
     def _begin(self, part: Part) -> None:
         self._begun = True
+        self._kinds.add(part.start.kind)
         self._index = self._blocks
         self._blocks += 1
         response.report(part, self.losses)
@@ -103,14 +103,10 @@ class Writer(BaseWriter):
         part = self._open
         if part is None or part.start.part != event.part or part.start.kind not in ("reasoning", "redacted"):
             self.losses.add("signature", event.part, f"{event.scheme} signature")
-        elif part.start.kind == "redacted":
-            part.signature = event
         else:
-            if not self._begun:
+            if not self._begun and part.start.kind == "reasoning":
                 self._begin(part)
-            self._event(
-                "content_block_delta", delta={"type": "signature_delta", "signature": response.signature(event)}
-            )
+            part.signature = event  # the last one counts, so it waits for the end
 
     def on_citation(self, event: Citation) -> None:
         part = self._open
@@ -126,14 +122,21 @@ class Writer(BaseWriter):
         part = self._open
         if part is None or part.start.part != event.part:
             return
-        if part.start.kind == "redacted":
-            self._begin(part)
-        elif part.start.kind == "custom_tool":
+        self._sign(part)
+        if part.start.kind == "custom_tool" and self.part(event.part).end is not None:  # else the stream failed
             self._text(part, '"}')
         if self._begun:
             self._event("content_block_stop")
         self.stop_streaming(event.part)
         self._open = None
+
+    def _sign(self, part: Part) -> None:
+        """The signature of the open part, which waited for its end."""
+        if part.start.kind == "redacted":
+            self._begin(part)
+        elif part.signature is not None:
+            delta = {"type": "signature_delta", "signature": response.signature(part.signature)}
+            self._event("content_block_delta", delta=delta)
 
     def on_usage(self, event: UsageUpdate) -> None:
         self._usage = event.usage
@@ -152,6 +155,8 @@ class Writer(BaseWriter):
         self.frame({"type": "message_stop"}, "message_stop")
 
     def on_error(self, event: StreamError) -> None:
+        if self._open is not None and self._open.signature is not None:
+            self._sign(self._open)
         self.frame(errors.write(event), "error")
 
     def on_ping(self, event: Ping) -> None:

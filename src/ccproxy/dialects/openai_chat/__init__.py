@@ -5,9 +5,12 @@ from typing import Any
 
 from ccproxy.core.spi import Dialect
 
+from . import errors, request
+from .endpoints import ENDPOINTS
+from .maps import ERROR_STATUS, SCHEME
 from .quirks import QUIRKS
 from .reader import Reader
-from .response import body
+from .response import body, frames
 from .writer import Writer
 
 
@@ -23,5 +26,13 @@ DIALECT = Dialect(
     writer=Writer,
     quirks=QUIRKS,
     body=body,
+    frames=frames,
+    read_request=request.read,
+    write_request=request.write,
+    signature_scheme=SCHEME,
     sniff=sniff,
+    read_error=errors.read,
+    write_error=errors.write,
+    error_status=ERROR_STATUS,
+    endpoints=ENDPOINTS,
 )

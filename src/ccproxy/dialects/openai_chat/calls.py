@@ -5,13 +5,14 @@ ids and names, or send neither. A fragment belongs to a new call if it brings a 
 its number, or the last one.
 """
 
+from ccproxy.core.signatures import Sealed
 from ccproxy.wire.json import is_object
 
 
 class Call:
     """One tool call of a choice."""
 
-    __slots__ = ("arguments", "first", "id", "name", "part")
+    __slots__ = ("arguments", "first", "id", "name", "part", "signature")
 
     def __init__(self, id: str, name: str) -> None:
         self.id = id
@@ -22,6 +23,8 @@ class Call:
         """The arguments that came with the first fragment."""
         self.arguments: list[str] = []
         """What waits for the name."""
+        self.signature: Sealed | None = None
+        """The signature that came with the first fragment."""
 
 
 class Calls:

@@ -1,8 +1,9 @@
 """Words of Chat Completions and their neutral meaning. Tables of the documentation are generated from here."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
+from ccproxy.core.model import Effort, Role
 from ccproxy.core.vocab import ErrorKind, FinishKind
 
 FINISH_READ: Final[Mapping[str, FinishKind]] = {
@@ -62,7 +63,7 @@ ERROR_READ: Final[Mapping[str, ErrorKind]] = {
     "internal_server_error": "internal",
     "invalid_request_error": "bad_request",
 }
-"""Codes and types; the code is asked first."""
+"""Codes and types; the first that is neither `bad_request` nor `internal` counts, the code before the type."""
 
 ERROR_WRITE: Final[Mapping[ErrorKind, tuple[str, str | None]]] = {
     "bad_request": ("invalid_request_error", None),
@@ -84,6 +85,30 @@ ERROR_WRITE: Final[Mapping[ErrorKind, tuple[str, str | None]]] = {
 }
 """(type, code)."""
 
+ERROR_STATUS: Final[Mapping[ErrorKind, int]] = {
+    "billing": 429,
+}
+"""HTTP statuses that differ from what is usual."""
+
+SCHEME: Final = "openai-chat/"
+"""What the schemes of signatures begin with that a Chat server sends; the rest tells their form.
+
+Reasoning details have their format there, to the letter: what is written back must be what was sent, and the same
+format does not make it the signature of the provider that the format is named after.
+"""
+
+NAMED: Final = "#model"
+"""What the scheme ends with if the server told the model that a signature is for, and wants it told again.
+
+That is how this library tells a Chat client whose signature it holds: another's Chat server has no such field.
+"""
+
+THINKING_BLOCKS: Final = f"{SCHEME}thinking_blocks"
+REASONING_OPAQUE: Final = f"{SCHEME}reasoning_opaque"
+GOOGLE: Final = f"{SCHEME}google"
+CONTENT: Final = f"{SCHEME}content"
+"""Signatures of content blocks (Mistral, Databricks)."""
+
 FORMAT_READ: Final[Mapping[str, str]] = {
     "anthropic-claude-v1": "anthropic",
     "openai-responses-v1": "openai",
@@ -91,7 +116,7 @@ FORMAT_READ: Final[Mapping[str, str]] = {
     "google-gemini-v1": "gemini",
     "xai-responses-v1": "xai",
 }
-"""`format` of a reasoning_details entry (OpenRouter): whose signature it holds."""
+"""`format` of a reasoning_details entry (OpenRouter) in a client's history: whose signature it holds."""
 
 FORMAT_WRITE: Final[Mapping[str, str]] = {
     "anthropic": "anthropic-claude-v1",
@@ -99,6 +124,7 @@ FORMAT_WRITE: Final[Mapping[str, str]] = {
     "gemini": "google-gemini-v1",
     "xai": "xai-responses-v1",
 }
+"""`format` of the entry that carries another provider's signature to a Chat client."""
 
 REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
 """The names vendors give to reasoning text; the first that is not empty counts, since some send two."""
@@ -123,3 +149,126 @@ DELTA_FIELDS: Final = frozenset(
     }
 )
 """Fields of a delta that are read or are known to repeat what is; what else has content is opaque."""
+
+SETTINGS: Final[Mapping[str, str]] = {
+    "model": "model",
+    "stream": "stream",
+    "include_usage": "stream_options.include_usage",
+    "max_output": "max_completion_tokens",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "stop": "stop",
+    "seed": "seed",
+    "choices": "n",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "logit_bias": "logit_bias",
+    "logprobs": "logprobs",
+    "top_logprobs": "top_logprobs",
+    "thinking": "reasoning_effort",
+    "format": "response_format",
+    "verbosity": "verbosity",
+    "tool_choice": "tool_choice",
+    "parallel": "parallel_tool_calls",
+    "user": "user",
+    "metadata": "metadata",
+    "tier": "service_tier",
+    "cache_key": "prompt_cache_key",
+    "store": "store",
+}
+"""The settings of a request. `max_tokens`, `safety_identifier` and vendors' `top_k` are read too."""
+
+KEEPS: Final[Mapping[str, frozenset[str]]] = {
+    "text": frozenset({"cache"}),
+    "turn": frozenset({"name"}),
+}
+"""Caching hints go out as `prompt_cache_breakpoint` if the option `cache_breakpoints` is on."""
+
+ROLES: Final[Mapping[str, Role]] = {
+    "system": "system",
+    "developer": "developer",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "user",
+    "function": "user",
+}
+
+EFFORTS: Final[Mapping[str, Effort]] = {
+    "minimal": "minimal",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "xhigh",
+    "max": "max",
+}
+
+THINKING_TYPES: Final[Mapping[str, Literal["on", "off", "auto"]]] = {
+    "enabled": "on",
+    "disabled": "off",
+    "adaptive": "auto",
+    "auto": "auto",
+}
+"""`type` of the object `thinking` (DeepSeek, GLM, Doubao, LiteLLM)."""
+
+CHOICE_MODES: Final[Mapping[str, Literal["auto", "any", "none"]]] = {
+    "auto": "auto",
+    "required": "any",
+    "any": "any",  # Mistral
+    "none": "none",
+}
+
+CHOICE_WORDS: Final[Mapping[str, str]] = {
+    "auto": "auto",
+    "any": "required",
+    "none": "none",
+}
+
+TIERS: Final[Mapping[str, str]] = {
+    "auto": "auto",
+    "default": "default",
+    "flex": "flex",
+    "scale": "scale",
+    "priority": "priority",
+    "fast": "fast",
+    "ultrafast": "fast",
+    "standard": "default",
+    "standard_only": "default",
+}
+"""Other dialects' words for a service tier, and the nearest here."""
+
+HOSTED: Final[Mapping[str, Literal["", "web_search", "web_fetch", "code_execution"]]] = {
+    "web_search": "web_search",
+    "web_search_preview": "web_search",
+    "openrouter:web_search": "web_search",
+    "browser_search": "web_search",  # Groq
+    "code_interpreter": "code_execution",
+}
+"""Types of vendors' tools that other dialects have the like of."""
+
+AUDIO_TYPES: Final[Mapping[str, str]] = {
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "audio/wave": "wav",
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+}
+"""Media types of recordings and their `format`."""
+
+MEDIA_TYPES: Final[Mapping[str, str]] = {
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+}
+
+DETAILS: Final = ("auto", "low", "high", "original")
+"""How closely an image is looked at."""
+
+CACHE_TTL: Final[Mapping[str, str]] = {
+    "30m": "30m",
+    "12h": "12h",
+    "5m": "30m",
+    "1h": "12h",
+}
+"""How long a cached prompt lives, in other dialects' words, and what is no less here."""
+
+STOPS: Final = 4
+"""How many stop sequences are taken."""

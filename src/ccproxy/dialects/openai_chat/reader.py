@@ -3,21 +3,33 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from ccproxy.core.events import Citation, Finish, Signature, StreamError
+from ccproxy.core.events import Citation, Finish, StreamError
 from ccproxy.core.fields import Fields
 from ccproxy.core.parts import call_id
 from ccproxy.core.reader import BaseReader
-from ccproxy.core.signatures import unseal
+from ccproxy.core.signatures import Sealed, unseal
 from ccproxy.core.spi import Context
-from ccproxy.core.vocab import FinishReason, PartKind, Usage
+from ccproxy.core.vocab import FinishReason, PartKind, Signs, Usage
 from ccproxy.wire.json import dumps
 
 from . import errors, usage
 from .calls import Call, Calls
-from .maps import DELTA_FIELDS, FINISH_RANK, FINISH_READ, FORMAT_READ, REASONING_FIELDS
+from .maps import (
+    CONTENT,
+    DELTA_FIELDS,
+    FINISH_RANK,
+    FINISH_READ,
+    GOOGLE,
+    NAMED,
+    REASONING_FIELDS,
+    REASONING_OPAQUE,
+    SCHEME,
+    THINKING_BLOCKS,
+)
 from .quirks import QUIRKS
 from .wire_types import Chunk
 
+_PLAIN: Final = frozenset({"role", "content"})  # a delta of these alone needs no further look
 _ECHOED: Final = ("id", "service_tier", "system_fingerprint")
 _NONE: Final[dict[int, int]] = {}
 _PIECEWISE: Final = ("data", "transcript")  # fields of audio that come in pieces
@@ -27,10 +39,14 @@ class _Choice:
     """One choice: its open parts, its calls, why it finished."""
 
     __slots__ = (
+        "after_text",
         "audio",
+        "blocks",
         "called",
         "calls",
+        "closed",
         "finish",
+        "formats",
         "live",
         "live_wire",
         "number",
@@ -60,10 +76,18 @@ class _Choice:
         """The last text part, for citations that come late."""
         self.signed: int | None = None
         """The last reasoning part, for signatures that come late."""
+        self.closed: int | None = None
+        """The reasoning part whose signature came at its end: what follows is another."""
         self.signed_by: int | None = None
         """The index of the entry that signed it."""
+        self.formats: dict[int, str] = {}
+        """What the entries of each index said to be; some vendors say it once."""
+        self.after_text: list[Sealed] = []
+        """Signatures of the text at hand."""
         self.plain = False
         """Whether a plain field has reasoning text, so that entries with signatures only repeat it."""
+        self.blocks = 0
+        """How many thinking blocks were signed."""
         self.thoughts: list[str] = []
         """What thinking blocks have said: the one with the signature may say all of it again."""
         self.audio: dict[str, list[Any]] = {}
@@ -82,7 +106,6 @@ class Reader(BaseReader):
         self._calls: dict[int, dict[int, int]] = {}  # and its call parts by their number
         self._cited: set[str] = set()
         self._usage: Usage | None = None
-        self._model = ""
 
     # The typed way
 
@@ -134,11 +157,11 @@ class Reader(BaseReader):
 
     def _start(self, frame: Fields, counted: Usage | None) -> None:
         if not self.started:
-            self._model = frame.word("model")
+            self.model = frame.word("model")
             own = {key: word for key in _ECHOED if (word := frame.word(key))}
             created = frame.number("created")
             self._usage = counted
-            self.start(frame.word("id"), self._model, created or None, counted, {self.dialect: own} if own else None)
+            self.start(frame.word("id"), self.model, created or None, counted, {self.dialect: own} if own else None)
 
     def provider_error(self, payload: Mapping[str, Any]) -> StreamError:
         return errors.read(payload)
@@ -168,21 +191,24 @@ class Reader(BaseReader):
         if choice is None:
             choice = self._choices[number] = _Choice(number)
         choice.wires.setdefault(wire_index, False)
-        delta = source.fields("delta")
+        delta = source.fields("delta" if "delta" in source.raw else "message")
         logprobs = source.noise("logprobs")
-        for name in REASONING_FIELDS:
-            if delta.raw.get(name):
-                self._say(choice, wire_index, "reasoning", delta.text(name))
-                break
-        self._reasoning_blocks(choice, wire_index, delta)
+        if all(value is None or key in _PLAIN for key, value in delta.raw.items()):  # most of what comes this way
+            self._content(choice, wire_index, delta, logprobs.list("content"))
+            self._finish(choice, wire_index, source)
+            return
+        self._reason(choice, wire_index, delta)
         self._content(choice, wire_index, delta, logprobs.list("content"))
+        for sealed in choice.after_text:
+            self._carry(choice, sealed)
+        choice.after_text.clear()
         refusal = delta.text("refusal")
         if refusal:
             self._say(choice, wire_index, "refusal", refusal, logprobs.list("refusal"))
         for fragment in delta.each("tool_calls"):
             self._fragment(choice, wire_index, fragment)
         function = delta.fields("function_call")
-        if function.raw:
+        if _has_content(function.raw):
             self._fragment(choice, wire_index, Fields({"index": 0, "function": function.raw}))
         self._rest(choice, delta)
         self._finish(choice, wire_index, source)
@@ -192,6 +218,8 @@ class Reader(BaseReader):
     ) -> None:
         """Text of a kind: extends the live part of that kind, or ends the live one and starts another."""
         part = choice.live.get(kind)
+        if part is not None and part == choice.closed and text:
+            part = None
         if part is None:
             if not text:
                 return
@@ -238,53 +266,102 @@ class Reader(BaseReader):
                     if thought.word("type") not in ("text", ""):
                         self.opaque({"content": [block.raw]})
                     self._say(choice, wire_index, "reasoning", thought.text("text"))
-                self._sign(choice, "", block.word("signature"))
+                self._sign(choice, CONTENT, block.word("signature"))
             elif kind == "reasoning":  # Databricks
                 for summary in block.each("summary"):
                     self._say(choice, wire_index, "reasoning", summary.text("text"))
-                    self._sign(choice, "", summary.word("signature"))
+                    self._sign(choice, CONTENT, summary.word("signature"))
             else:
                 self.opaque({"content": [block.raw]})
 
-    def _reasoning_blocks(self, choice: _Choice, wire_index: int, delta: Fields) -> None:
-        """Signatures, and the text where no plain field had it."""
-        plain = any(delta.raw.get(name) for name in REASONING_FIELDS)
-        choice.plain = choice.plain or plain
-        for detail in delta.each("reasoning_details"):  # OpenRouter
-            kind = detail.word("type")
-            scheme = FORMAT_READ.get(detail.word("format"), "")
-            if kind == "reasoning.encrypted":
-                self._redacted(choice, scheme, detail.text("data"))
-            elif kind in ("reasoning.text", "reasoning.summary"):
-                if not plain:
-                    self._say(choice, wire_index, "reasoning", detail.text("text") or detail.text("summary"))
-                self._sign_detail(choice, wire_index, scheme, detail.text("signature"), detail.number("index"))
-            else:
-                self.opaque({"reasoning_details": [detail.raw]})
-        if delta.raw.get("reasoning_details"):
-            return
-        for block in delta.each("thinking_blocks"):  # LiteLLM
-            if block.word("type") == "redacted_thinking":
-                self._redacted(choice, "anthropic", block.text("data"))
-            else:
-                thought = block.text("thinking")
-                repeats = block.raw.get("signature") and (choice.plain or thought == "".join(choice.thoughts))
-                if not plain and not repeats:
-                    choice.thoughts.append(thought)
-                    self._say(choice, wire_index, "reasoning", thought)
-                self._sign_detail(choice, wire_index, "anthropic", block.text("signature"), None)
-        self._sign(choice, "copilot", delta.text("reasoning_opaque"))
+    def _reason(self, choice: _Choice, wire_index: int, delta: Fields) -> None:
+        """Reasoning. Its text may stand twice, in a plain field and in entries; where they agree the entries count."""
+        plain = next((delta.text(name) for name in REASONING_FIELDS if delta.raw.get(name)), "")
+        details, blocks = list(delta.each("reasoning_details")), list(delta.each("thinking_blocks"))
+        told = bool(plain) and plain != "".join(map(_text_of, details or blocks))
+        if told:
+            self._say(choice, wire_index, "reasoning", plain)
+        for detail in details:  # OpenRouter
+            repeats = not plain and choice.plain and detail.raw.get("signature")
+            self._detail(choice, wire_index, detail, told or bool(repeats))
+        for block in blocks if not details else ():  # LiteLLM
+            repeats = block.raw.get("signature") and (choice.plain or _text_of(block) == "".join(choice.thoughts))
+            self._thinking(choice, wire_index, block, told or (not plain and bool(repeats)))
+        choice.plain = choice.plain or bool(plain)
+        self._sign(choice, REASONING_OPAQUE, delta.text("reasoning_opaque"))
 
-    def _sign_detail(self, choice: _Choice, wire_index: int, scheme: str, value: str, index: int | None) -> None:
+    def _detail(self, choice: _Choice, wire_index: int, detail: Fields, told: bool) -> None:
+        kind = detail.word("type")
+        index = detail.number("index")
+        model = detail.word("model")
+        scheme = self._scheme(choice, detail, index) + (NAMED if model else "")
+        if kind == "reasoning.encrypted":
+            self._redacted(choice, scheme, detail.text("data"), model)
+        elif kind in ("reasoning.text", "reasoning.summary"):
+            if not told:
+                self._say(choice, wire_index, "reasoning", _text_of(detail))
+            self._sign_entry(choice, scheme, detail.text("signature"), index, model)
+        else:
+            self.opaque({"reasoning_details": [detail.raw]})
+
+    def _thinking(self, choice: _Choice, wire_index: int, block: Fields, told: bool) -> None:
+        if block.word("type") == "redacted_thinking":
+            self._redacted(choice, THINKING_BLOCKS, block.text("data"))
+            return
+        if not told:
+            choice.thoughts.append(_text_of(block))
+            self._say(choice, wire_index, "reasoning", _text_of(block))
+        if block.raw.get("signature"):
+            choice.blocks += 1
+            self._sign_entry(choice, THINKING_BLOCKS, block.text("signature"), choice.blocks)
+
+    def _scheme(self, choice: _Choice, detail: Fields, index: int | None) -> str:
+        """Whose signature an entry has: its format, as it says itself or as an entry of its index said before."""
+        format = detail.word("format")
+        if index is not None:
+            format = choice.formats[index] = format or choice.formats.get(index, "")
+        return SCHEME + format
+
+    def _sign_entry(self, choice: _Choice, scheme: str, value: str, index: int | None, model: str = "") -> None:
         """The signature of an entry: of the last reasoning, or of one without text if that has another's already."""
         if not value:
+            return
+        sealed = self._sealed(scheme, value, model)
+        if sealed.signs == "text":
+            choice.after_text.append(sealed)
+            return
+        if sealed.signs == "call":
+            self._carry(choice, sealed)
             return
         if choice.signed is None or (choice.signed_by is not None and choice.signed_by != index):
             self._end_live(choice)
             choice.signed = self.open("reasoning", choice=choice.number)
             choice.live["reasoning"] = choice.signed
         choice.signed_by = index
-        self._signature(choice.signed, scheme, value)
+        choice.closed = choice.signed
+        for slot in [slot for slot, part in self._reasoning.items() if part == choice.signed]:
+            del self._reasoning[slot]
+        self.unlearn()
+        self.put_signature(choice.signed, sealed)
+
+    def _carry(self, choice: _Choice, sealed: Sealed) -> None:
+        """A signature of something else than reasoning: a reasoning part without text, next to what it signs."""
+        self._end_live(choice)
+        part = self.open("reasoning", choice=choice.number)
+        self.put_signature(part, sealed)
+        self.close_part(part)
+
+    def _sealed(self, scheme: str, value: str, model: str = "") -> Sealed:
+        return unseal(value) or Sealed(scheme, model or self.signer, value)
+
+    def _google(self, source: Fields, signs: Signs) -> Sealed | None:
+        """Gemini's signature of a call or of the text."""
+        extra = source.noise("extra_content")
+        for vendor in ("google", "vertex"):
+            value, model = extra.noise(vendor).word("thought_signature"), extra.noise(vendor).word("model")
+            if value:
+                return self._sealed(GOOGLE + (NAMED if model else ""), value, model)._replace(signs=signs)
+        return None
 
     def _sign(self, choice: _Choice, scheme: str, value: str) -> None:
         """A signature of the reasoning so far; without any it stands alone as redacted reasoning."""
@@ -293,25 +370,17 @@ class Reader(BaseReader):
         if choice.signed is None:
             self._redacted(choice, scheme, value)
         else:
-            self._signature(choice.signed, scheme, value)
+            self.sign(choice.signed, scheme, value)
 
-    def _signature(self, part: int, scheme: str, value: str) -> None:
-        sealed = unseal(value)
-        self.events.append(
-            Signature(part, sealed.scheme, sealed.value, sealed.model)
-            if sealed
-            else Signature(part, scheme, value, self._model)
-        )
-
-    def _redacted(self, choice: _Choice, scheme: str, data: str) -> None:
+    def _redacted(self, choice: _Choice, scheme: str, data: str, model: str = "") -> None:
         if data:
             self._end_live(choice)
             part = self.open("redacted", choice=choice.number)
-            self._signature(part, scheme, data)
+            self.put_signature(part, self._sealed(scheme, data, model))
             self.close_part(part)
 
     def _fragment(self, choice: _Choice, wire_index: int, fragment: Fields) -> None:
-        custom = fragment.word("type") == "custom" or isinstance(fragment.raw.get("custom"), dict)
+        custom = fragment.word("type") == "custom" or _has_content(fragment.noise("custom").raw)
         kind: PartKind = "custom_tool" if custom else "tool"
         function = fragment.fields("custom" if kind == "custom_tool" else "function")
         arguments = function.raw.get("input" if kind == "custom_tool" else "arguments")
@@ -326,7 +395,9 @@ class Reader(BaseReader):
         index = fragment.integer("index")
         calls = choice.calls.setdefault(wire_index, Calls())
         call = calls.resolve(index, id, function.text("name"), arguments)
+        signature = self._google(fragment, "call")
         if call.part is None:
+            call.signature = signature or call.signature
             self._open_call(choice, call, kind)
         if call.part is None:
             call.arguments.append(arguments)
@@ -335,13 +406,14 @@ class Reader(BaseReader):
         if index is not None and kind == "tool":
             self._calls.setdefault(wire_index, {})[index] = call.part
         self.delta(call.part, arguments)
-        google = _google_signature(fragment)
-        if google:
-            self._signature(call.part, "gemini", google)
+        if signature and signature != call.signature:
+            self.put_signature(call.part, signature._replace(signs="part"))
 
     def _open_call(self, choice: _Choice, call: Call, kind: PartKind) -> None:
         if call.name:
             self._end_live(choice)
+            if call.signature:
+                self._carry(choice, call.signature)
             id = call.id or call_id(self.seed, self.next_part)
             call.part = self.open(kind, choice=choice.number, id=id, name=call.name)
             choice.called = True
@@ -352,13 +424,14 @@ class Reader(BaseReader):
     def _rest(self, choice: _Choice, delta: Fields) -> None:
         for annotation in delta.each("annotations"):
             self._cite(choice, annotation)
-        google = _google_signature(delta)
+        google = self._google(delta, "text")
         if google:
             self._sign_last(choice, google)
         for image in delta.each("images"):
             self._end_live(choice)
             self.close_part(self.open("image", choice=choice.number, meta={self.dialect: {"image": image.raw}}))
-        for key, value in delta.fields("audio").raw.items():
+        audio = delta.fields("audio").raw
+        for key, value in audio.items() if _has_content(audio) else ():
             if isinstance(value, str):
                 choice.audio.setdefault(key, []).append(value)
             elif value is not None:
@@ -367,14 +440,13 @@ class Reader(BaseReader):
         if unknown:
             self.opaque(unknown)
 
-    def _sign_last(self, choice: _Choice, value: str) -> None:
+    def _sign_last(self, choice: _Choice, sealed: Sealed) -> None:
         """Gemini's signature of the last call, else of the text, sent on its own."""
         parts = [call.part for calls in choice.calls.values() for call in calls.all if call.part is not None]
-        part = parts[-1] if parts else choice.text
-        if part is None:
-            self._redacted(choice, "gemini", value)
+        if parts:
+            self.put_signature(parts[-1], sealed._replace(signs="part"))
         else:
-            self._signature(part, "gemini", value)
+            self._carry(choice, sealed)
 
     def _cite(self, choice: _Choice, annotation: Fields) -> None:
         if choice.text is None:
@@ -435,9 +507,9 @@ class Reader(BaseReader):
             choice.audio = {}
 
 
-def _google_signature(source: Fields) -> str:
-    extra = source.noise("extra_content")
-    return extra.noise("google").word("thought_signature") or extra.noise("vertex").word("thought_signature")
+def _text_of(entry: Fields) -> str:
+    """The text of a reasoning detail or a thinking block."""
+    return entry.text("text") or entry.text("summary") or entry.text("thinking")
 
 
 def _usage_in(frame: Fields, choices: list[Fields]) -> Mapping[str, Any]:

@@ -1,18 +1,29 @@
 """The messages and the response body of Chat Completions, and the pieces that its chunks share with them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from ccproxy.core.assemble import Message, Part
 from ccproxy.core.events import Citation, Finish, PartStart, Signature, StreamStart
+from ccproxy.core.fields import FieldError, Fields
 from ccproxy.core.losses import Losses
-from ccproxy.core.parts import with_prefix
+from ccproxy.core.parts import flat_name, with_prefix
 from ccproxy.core.signatures import seal
 from ccproxy.core.spi import Context
 from ccproxy.wire.json import dumps
 
 from . import usage
-from .maps import FINISH_READ, FINISH_WRITE, FORMAT_WRITE
+from .maps import (
+    CONTENT,
+    FINISH_READ,
+    FINISH_WRITE,
+    FORMAT_WRITE,
+    GOOGLE,
+    NAMED,
+    REASONING_OPAQUE,
+    SCHEME,
+    THINKING_BLOCKS,
+)
 
 TEXT_FIELDS = {"text": "content", "refusal": "refusal"}
 
@@ -48,13 +59,107 @@ def thinking_element(part: Part) -> str:
     return f"<thinking{signature}>{part.text}</thinking>"
 
 
-def reasoning_detail(part: PartStart, signature: Signature, index: int) -> dict[str, Any]:
-    """The entry of `reasoning_details` (OpenRouter's convention) that carries a signature or redacted reasoning."""
-    known = FORMAT_WRITE.get(signature.scheme)
-    value = signature.value if known else seal(signature, part.kind == "redacted")
-    if part.kind == "redacted":
-        return {"type": "reasoning.encrypted", "index": index, "format": known or "unknown", "data": value}
-    return {"type": "reasoning.text", "index": index, "format": known or "unknown", "signature": value}
+def signed(start: PartStart, signature: Signature, text: str, index: int) -> dict[str, Any]:
+    """What carries a signature or redacted reasoning with this text: a field of the message.
+
+    What a Chat server sent goes back in its form. Anything else is the next entry, number `index`, of
+    `reasoning_details` (OpenRouter's convention): bare if its scheme has a format there, with the model that it is for,
+    else in an envelope.
+    """
+    redacted = start.kind == "redacted"
+    value = signature.value
+    if signature.signs == "text" and signature.scheme.removesuffix(NAMED) == GOOGLE:
+        return on_call(signature)
+    if signature.scheme == THINKING_BLOCKS and signature.signs == "part":
+        data = {"type": "redacted_thinking", "data": value}
+        return {"thinking_blocks": [data if redacted else {"type": "thinking", "thinking": text, "signature": value}]}
+    if signature.scheme == REASONING_OPAQUE and signature.signs == "part":
+        return {"reasoning_opaque": value}
+    entry: dict[str, Any] = {"type": "reasoning.encrypted" if redacted else "reasoning.text", "index": index}
+    bare = bool(signature.model) if signature.scheme in FORMAT_WRITE else is_detail(signature.scheme)
+    if signature.signs != "part" or not bare:
+        entry["format"] = "unknown"
+        value = seal(signature, redacted)
+    else:
+        entry |= detail(signature.scheme, signature.model)
+    return {"reasoning_details": [entry | {"data" if redacted else "signature": value}]}
+
+
+def is_detail(scheme: str) -> bool:
+    """Whether a Chat server sent it in `reasoning_details`."""
+    others = (GOOGLE, THINKING_BLOCKS, REASONING_OPAQUE, CONTENT)
+    return scheme.startswith(SCHEME) and scheme.removesuffix(NAMED) not in others
+
+
+def detail(scheme: str, model: str) -> dict[str, str]:
+    """What a bare entry of `reasoning_details` says of its signature."""
+    format = FORMAT_WRITE.get(scheme) or scheme.removeprefix(SCHEME).removesuffix(NAMED)
+    named = scheme in FORMAT_WRITE or scheme.endswith(NAMED)
+    return ({"format": format} if format else {}) | ({"model": model} if named else {})
+
+
+def signs_call(signature: Signature) -> bool:
+    """Whether it goes on the call that follows."""
+    return signature.signs == "call" and has_place(signature)
+
+
+def has_place(signature: Signature) -> bool:
+    """Whether a call has a field for it."""
+    return signature.scheme.removesuffix(NAMED) in ("gemini", GOOGLE)
+
+
+def on_call(signature: Signature) -> dict[str, Any]:
+    """The field of a call, or of a text, that has its signature."""
+    return {"extra_content": {"google": google(signature.scheme, signature.model, signature.value)}}
+
+
+def google(scheme: str, model: str, value: str) -> dict[str, str]:
+    """Gemini's own signature with its model, that of a Chat server as it came."""
+    if scheme == "gemini" and not model:
+        return {"thought_signature": seal(Signature(0, scheme, value, signs="call"), redacted=False)}
+    return {"thought_signature": value} | ({"model": model} if scheme != GOOGLE else {})
+
+
+class Signatures:
+    """The fields of one choice that carry signatures. One that signs a call waits for the call."""
+
+    def __init__(self, context: Context, losses: Losses) -> None:
+        self._context = context
+        self._losses = losses
+        self._details = 0  # entries of reasoning_details so far
+        self._texts = 0  # how many of them sign text
+        self._held: tuple[PartStart, Signature] | None = None
+
+    def of_reasoning(self, start: PartStart, signature: Signature, text: str) -> dict[str, Any]:
+        """The fields for the signature of a reasoning part; none yet if it waits."""
+        if not signs_call(signature):
+            return self._write(start, signature, text)
+        fields = self.left()
+        self._held = (start, signature)
+        return fields
+
+    def of_call(self) -> dict[str, Any]:
+        """The fields of the call that begins."""
+        held, self._held = self._held, None
+        return on_call(held[1]) if held is not None else {}
+
+    def left(self) -> dict[str, Any]:
+        """The fields for a signature whose call did not come."""
+        held, self._held = self._held, None
+        return self._write(*held, "") if held is not None else {}
+
+    def _write(self, start: PartStart, signature: Signature, text: str) -> dict[str, Any]:
+        fields = signed(start, signature, text, self._details)
+        if "reasoning_details" in fields:
+            if self._context.reasoning == "thinking-xml" or not self._context.reasoning_details:
+                self._losses.add("signature", start.part, f"{signature.scheme} signature on {start.kind}")
+                return {}
+            self._details += 1
+            if text and signature.signs == "part":
+                self._texts += 1
+                if self._texts > 1:  # else nobody knows which words are whose
+                    fields["reasoning_details"][0]["text"] = text
+        return fields
 
 
 def annotations(
@@ -112,6 +217,11 @@ def finish_reason(event: Finish, called: bool, losses: Losses) -> str:
     return reason
 
 
+def name(start: PartStart) -> str:
+    """The name of a called tool; there are no namespaces here."""
+    return flat_name(start.namespace, start.name)
+
+
 def report(part: Part | PartStart, losses: Losses) -> None:
     """Report what a part loses here."""
     start = part if isinstance(part, PartStart) else part.start
@@ -122,13 +232,20 @@ def report(part: Part | PartStart, losses: Losses) -> None:
 
 
 class Order:
-    """A message has one text, one reasoning and then its calls: what comes in another order loses it."""
+    """A message has one text, one reasoning and then its calls: what comes in another order loses it.
+
+    Reasoning without text only carries a signature, and has no place in the order.
+    """
 
     _RANK: Final = {"reasoning": 0, "redacted": 0, "text": 1, "refusal": 1, "tool": 2, "custom_tool": 2}
 
     def __init__(self, losses: Losses) -> None:
         self._losses = losses
         self._highest: dict[int, int] = {}
+
+    def late(self, start: PartStart) -> bool:
+        """Whether other parts of the message came before that should come after it."""
+        return self._RANK.get(start.kind, 0) < self._highest.get(start.choice, 0)
 
     def see(self, start: PartStart) -> None:
         rank = self._RANK.get(start.kind, 0)
@@ -150,6 +267,35 @@ def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
     return out
 
 
+def frames(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A response body as a stream: one chunk, whose choices have a whole `message` in the place of a `delta`.
+
+    The body is whole by itself, so a choice that does not say why it finished (Snowflake) was not cut.
+    """
+    fields = Fields(body)
+    if body.get("choices") is None:
+        raise fields.wrong("choices", "an array")
+    if body["choices"] == []:
+        raise FieldError("choices", "must hold an answer")
+    choices = [
+        {"index": position, **choice.raw, "message": _numbered(choice.fields("message"))}
+        for position, choice in enumerate(fields.each("choices"))
+    ]
+    for choice in choices:
+        choice.pop("delta", None)  # Perplexity sends an empty one
+        choice["finish_reason"] = choice.get("finish_reason") or "unknown"
+    yield "", {**body, "choices": choices}
+
+
+def _numbered(message: Fields) -> dict[str, Any]:
+    """The message with numbers for what a stream tells apart by them: calls may share an id, or have none."""
+    out = dict(message.raw)
+    for field in ("tool_calls", "reasoning_details"):
+        if out.get(field):
+            out[field] = [{**entry.raw, "index": number} for number, entry in enumerate(message.each(field))]
+    return out
+
+
 def _choice(number: int, message: Message, context: Context, losses: Losses) -> dict[str, Any]:
     parts = [part for part in message.parts if part.start.choice == number]
     for part in parts:
@@ -157,7 +303,8 @@ def _choice(number: int, message: Message, context: Context, losses: Losses) -> 
     parts = [part for part in parts if places(part.start)]
     order = Order(losses)
     for part in parts:
-        order.see(part.start)
+        if part.text or part.start.kind != "reasoning":
+            order.see(part.start)
     finish = message.finishes.get(number)
     called = any(part.start.kind in ("tool", "custom_tool") for part in parts)
     logprobs = {
@@ -178,41 +325,50 @@ def _message(
 ) -> dict[str, Any]:
     out: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     calls: list[dict[str, Any]] = []
-    details: list[dict[str, Any]] = []
+    signatures = Signatures(context, losses)
     xml = context.reasoning == "thinking-xml"
     group: int | None = None
     for part in parts:
         kind = part.start.kind
+        thinks = kind == "reasoning" and xml and (part.signature is None or part.signature.signs == "part")
         if kind in TEXT_FIELDS:
             field = TEXT_FIELDS[kind]
             out[field] = (out[field] or "") + part.text
-        elif kind == "reasoning" and xml:
+        elif thinks:
             out["content"] = (out["content"] or "") + thinking_element(part)
         elif kind == "reasoning":
             joint = "\n\n" if group is not None and group == part.start.group else ""
             group = part.start.group
             _reason(out, part, joint, context, losses)
         elif kind in ("tool", "custom_tool"):
-            function = {"name": part.start.name, "arguments": arguments(part, no_arguments(finish))}
-            calls.append({"id": part.start.id, "type": "function", "function": function})
+            function = {"name": name(part.start), "arguments": arguments(part, no_arguments(finish))}
+            call = {"id": part.start.id, "type": "function", "function": function}
+            calls.append(call | signatures.of_call())
         elif kind in ("audio", "image"):
             own = part.start.meta["openai-chat"]
             if "audio" in own:
                 out["audio"] = own["audio"]
             else:
                 out.setdefault("images", []).append(own["image"])
-        if part.signature is None or (kind == "reasoning" and xml):
+        if part.signature is None or thinks:
             continue
-        if kind == "tool" and part.signature.scheme == "gemini":
-            calls[-1]["extra_content"] = {"google": {"thought_signature": part.signature.value}}
-        elif kind in ("reasoning", "redacted") and context.reasoning_details:
-            details.append(reasoning_detail(part.start, part.signature, len(details)))
+        if kind == "tool" and has_place(part.signature):
+            calls[-1] |= on_call(part.signature)
+        elif kind in ("reasoning", "redacted"):
+            _put(out, signatures.of_reasoning(part.start, part.signature, part.text))
         else:
             losses.add("signature", part.start.part, f"{part.signature.scheme} signature on {kind}")
-    texts = [part.start.part for part in parts if part.start.kind in TEXT_FIELDS]
+    _put(out, signatures.left())
+    texts = [part.start.part for part in parts if part.start.kind == "text"]
     cited = annotations([c for part in parts for c in part.citations], texts, whole.parts.__getitem__, losses)
-    lists = {"tool_calls": calls, "reasoning_details": details, "annotations": cited}
+    lists = {"tool_calls": calls, "annotations": cited}
     return out | {field: entries for field, entries in lists.items() if entries}
+
+
+def _put(out: dict[str, Any], fields: Mapping[str, Any]) -> None:
+    """Add fields to a message; lists go on."""
+    for field, value in fields.items():
+        out[field] = [*out.get(field, ()), *value] if isinstance(value, list) else value
 
 
 def _reason(out: dict[str, Any], part: Part, joint: str, context: Context, losses: Losses) -> None:

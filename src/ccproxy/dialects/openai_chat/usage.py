@@ -24,6 +24,8 @@ _KNOWN: Final = frozenset(
 
 def read(raw: Mapping[str, Any]) -> Usage | None:
     """Usage from a chunk's object; None if it says nothing."""
+    if not raw:
+        return None
     usage = Fields(raw, "usage")
     prompt = usage.number("prompt_tokens")
     output = usage.number("completion_tokens")

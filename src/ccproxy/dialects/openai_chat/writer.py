@@ -30,15 +30,14 @@ from . import errors, response, usage
 class _Choice:
     """What one choice has said so far, as far as later chunks depend on it."""
 
-    __slots__ = ("calls", "citations", "details", "group", "live", "texts")
+    __slots__ = ("calls", "citations", "group", "live", "signatures", "texts")
 
-    def __init__(self) -> None:
+    def __init__(self, signatures: response.Signatures) -> None:
         self.calls: dict[int, int] = {}
         """Index of each call, by part."""
         self.live: set[int] = set()
         """The open parts but for calls."""
-        self.details = 0
-        """Entries of reasoning_details so far."""
+        self.signatures = signatures
         self.texts: list[int] = []
         """The parts whose text is the content."""
         self.citations: list[Citation] = []
@@ -57,6 +56,7 @@ class Writer(BaseWriter):
         self._choices: dict[int, _Choice] = {}
         self._starts: dict[int, PartStart] = {}  # of the parts that have a place here
         self._boundaries: set[int] = set()  # reasoning parts whose text goes on from another part's
+        self._late: set[int] = set()  # reasoning parts without text by now that begin after other parts
         self._ended: set[int] = set()
         self._signatures: dict[int, Signature] = {}  # of reasoning: the last one counts, so it waits for the end
         self._usage: Usage | None = None
@@ -73,7 +73,10 @@ class Writer(BaseWriter):
         response.report(event, self.losses)
         if not response.places(event):
             return
-        self._order.see(event)
+        if event.kind == "reasoning" and self._order.late(event):
+            self._late.add(event.part)
+        else:
+            self._order.see(event)
         choice = self._choice(event.choice)
         self._starts[event.part] = event
         for open_part in choice.live:  # a reader ends it where another part begins
@@ -82,15 +85,16 @@ class Writer(BaseWriter):
             choice.live.add(event.part)
         if event.kind in ("tool", "custom_tool"):
             index = choice.calls[event.part] = len(choice.calls)
-            function = {"name": event.name, "arguments": ""}
+            function = {"name": response.name(event), "arguments": ""}
             call = {"index": index, "id": event.id, "type": "function", "function": function}
-            self._chunk(event.choice, {"tool_calls": [call]})
+            self._chunk(event.choice, {"tool_calls": [call | choice.signatures.of_call()]})
             if event.kind == "tool":
                 self._stream(event, {"tool_calls": [{"index": index, "function": {"arguments": Hole.TEXT}}]})
             else:
                 self._arguments(event, '{"input":"')
         elif event.kind in response.TEXT_FIELDS:
-            choice.texts.append(event.part)
+            if event.kind == "text":
+                choice.texts.append(event.part)
             self._stream(event, {response.TEXT_FIELDS[event.kind]: Hole.TEXT})
         elif event.kind == "reasoning":
             self._start_reasoning(choice, event)
@@ -101,7 +105,7 @@ class Writer(BaseWriter):
     def _start_reasoning(self, choice: _Choice, event: PartStart) -> None:
         if event.group is not None and event.group == choice.group:
             self._boundaries.add(event.part)
-        elif len(self._reasoning_fields) == 1:
+        elif len(self._reasoning_fields) == 1 and event.part not in self._late:
             self._stream(event, {self._reasoning_fields[0]: Hole.TEXT})
         elif not self._reasoning_fields and not self._xml:
             self.losses.add("part", event.part, "reasoning")
@@ -128,8 +132,11 @@ class Writer(BaseWriter):
                 self.out.append(self.encode_texts(event.part, event.texts))
 
     def _reason(self, start: PartStart, texts: list[str]) -> None:
-        """Reasoning that goes on from another part of its item, or into two fields, or nowhere."""
+        """Reasoning that is late, or goes on from another part of its item, or into two fields, or nowhere."""
         fields = self._reasoning_fields
+        if start.part in self._late:
+            self._late.discard(start.part)
+            self._order.see(start)
         if not fields:
             return
         if start.part in self._boundaries:
@@ -149,12 +156,10 @@ class Writer(BaseWriter):
         if start.kind in ("reasoning", "redacted") and event.part not in self._ended:
             self._signatures[event.part] = event
             return
-        if start.kind == "tool" and event.scheme == "gemini":
+        if start.kind == "tool" and response.has_place(event):
             index = self._choices[start.choice].calls[event.part]
-            extra = {"google": {"thought_signature": event.value}}
-            self._chunk(
-                start.choice, {"tool_calls": [{"index": index, "function": {"arguments": ""}, "extra_content": extra}]}
-            )
+            call = {"index": index, "function": {"arguments": ""}} | response.on_call(event)
+            self._chunk(start.choice, {"tool_calls": [call]})
         elif start.kind in ("reasoning", "redacted") and event.part not in self._signatures:
             self._signatures[event.part] = event
             self._sign(start, event)
@@ -162,12 +167,15 @@ class Writer(BaseWriter):
             self.losses.add("signature", event.part, f"{event.scheme} signature on {start.kind}")
 
     def _sign(self, start: PartStart, signature: Signature) -> None:
-        if self._xml or not self.context.reasoning_details:
-            self.losses.add("signature", start.part, f"{signature.scheme} signature on {start.kind}")
-            return
-        choice = self._choices[start.choice]
-        self._chunk(start.choice, {"reasoning_details": [response.reasoning_detail(start, signature, choice.details)]})
-        choice.details += 1
+        text = self.part(start.part).text
+        fields = self._choices[start.choice].signatures.of_reasoning(start, signature, text)
+        if fields:
+            self._chunk(start.choice, fields)
+
+    def _sign_rest(self, number: int, choice: _Choice) -> None:
+        fields = choice.signatures.left()
+        if fields:
+            self._chunk(number, fields)
 
     def on_citation(self, event: Citation) -> None:
         start = self._starts.get(event.part)
@@ -183,10 +191,16 @@ class Writer(BaseWriter):
         self._choices[start.choice].live.discard(event.part)
         if start.kind == "custom_tool":
             self._arguments(start, '"}')
-        elif start.kind == "reasoning" and self._xml:
+        else:
+            self._end_reasoning(start)
+
+    def _end_reasoning(self, start: PartStart) -> None:
+        """What waits for the end of a part: its signature, or all of it as an element."""
+        signature = self._signatures.get(start.part)
+        if start.kind == "reasoning" and self._xml and (signature is None or signature.signs == "part"):
             self._think(start)
-        elif event.part in self._signatures:
-            self._sign(start, self._signatures[event.part])
+        elif signature is not None:
+            self._sign(start, signature)
 
     def _think(self, start: PartStart) -> None:
         part = self.part(start.part)
@@ -210,6 +224,7 @@ class Writer(BaseWriter):
             start = self._starts[number]
             if start.kind == "tool" and not self.part(number).text:
                 self._arguments(start, empty)
+        self._sign_rest(event.choice, choice)
         annotations = response.annotations(choice.citations, choice.texts, self.part, self.losses)
         if annotations:  # one list: the official Python helper can't join two
             self._chunk(event.choice, {"annotations": annotations})
@@ -221,12 +236,10 @@ class Writer(BaseWriter):
         self.out.append(b"data: [DONE]\n\n")
 
     def on_error(self, event: StreamError) -> None:
-        for choice in self._choices.values():
+        for index, choice in self._choices.items():
             for number in sorted(choice.live):
-                if self._xml and self._starts[number].kind == "reasoning":
-                    self._think(self._starts[number])
-                elif number in self._signatures:
-                    self._sign(self._starts[number], self._signatures[number])
+                self._end_reasoning(self._starts[number])
+            self._sign_rest(index, choice)
         self.frame(errors.write(event))
 
     def on_ping(self, event: Ping) -> None:
@@ -239,7 +252,7 @@ class Writer(BaseWriter):
         """The choice, whose first chunk carries the role."""
         choice = self._choices.get(number)
         if choice is None:
-            choice = self._choices[number] = _Choice()
+            choice = self._choices[number] = _Choice(response.Signatures(self.context, self.losses))
             self._chunk(number, {"role": "assistant", "content": ""})
         return choice
 

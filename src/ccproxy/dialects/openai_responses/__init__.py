@@ -5,8 +5,12 @@ from typing import Any
 
 from ccproxy.core.spi import Dialect
 
+from . import errors, request
+from .count import COUNT
+from .endpoints import ENDPOINTS
+from .maps import ERROR_STATUS
 from .reader import Reader
-from .response import body
+from .response import SCHEME, body, frames
 from .writer import Writer
 
 
@@ -22,5 +26,14 @@ DIALECT = Dialect(
     reader=Reader,
     writer=Writer,
     body=body,
+    frames=frames,
     sniff=sniff,
+    read_error=errors.read,
+    write_error=errors.body,
+    error_status=ERROR_STATUS,
+    read_request=request.read,
+    write_request=request.write,
+    signature_scheme=SCHEME,
+    count=COUNT,
+    endpoints=ENDPOINTS,
 )

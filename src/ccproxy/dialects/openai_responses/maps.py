@@ -1,8 +1,9 @@
 """Words of the Responses API and their neutral meaning. Tables of the documentation are generated from here."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
+from ccproxy.core.model import Role
 from ccproxy.core.vocab import ErrorKind, FinishKind, PartKind
 
 INCOMPLETE_READ: Final[Mapping[str, FinishKind]] = {
@@ -50,7 +51,7 @@ ERROR_READ: Final[Mapping[str, ErrorKind]] = {
     "cancelled": "cancelled",
     "server_error": "internal",
 }
-"""Codes and types; the code is asked first."""
+"""Codes and types; the first that is neither `bad_request` nor `internal` counts, the code before the type."""
 
 ERROR_WRITE: Final[Mapping[ErrorKind, tuple[str, str]]] = {
     "bad_request": ("invalid_request_error", "invalid_prompt"),
@@ -71,6 +72,11 @@ ERROR_WRITE: Final[Mapping[ErrorKind, tuple[str, str]]] = {
     "protocol": ("server_error", "invalid_stream"),
 }
 """(type, code)."""
+
+ERROR_STATUS: Final[Mapping[ErrorKind, int]] = {
+    "billing": 429,
+}
+"""HTTP statuses that differ from what is usual."""
 
 ITEM_KIND: Final[Mapping[str, PartKind]] = {
     "function_call": "tool",
@@ -147,3 +153,112 @@ PROGRESS: Final = frozenset(
     for state in states
 )
 """Events about an item that both official SDKs know and that say no more than the item itself."""
+
+# Requests
+
+SETTINGS: Final[Mapping[str, str]] = {
+    "model": "model",
+    "stream": "stream",
+    "max_output": "max_output_tokens",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "choices": "one answer only",
+    "logprobs": "include",
+    "top_logprobs": "top_logprobs",
+    "thinking": "reasoning",
+    "format": "text.format",
+    "verbosity": "text.verbosity",
+    "tool_choice": "tool_choice",
+    "parallel": "parallel_tool_calls",
+    "user": "safety_identifier",
+    "metadata": "metadata",
+    "tier": "service_tier",
+    "cache_key": "prompt_cache_key",
+    "store": "store",
+    "include_usage": "always",
+}
+"""Settings and where they stand."""
+
+KEEPS: Final[Mapping[str, frozenset[str]]] = {
+    "text": frozenset({"cache"}),
+    "media": frozenset({"cache", "detail", "name"}),
+}
+"""What is kept of the pieces of a request."""
+
+HELD: Final[Mapping[str, str]] = {
+    "previous_response_id": "an earlier response",
+    "conversation": "a conversation",
+    "prompt": "a stored prompt",
+    "background": "an answer in the background",
+    "item_reference": "an earlier item",
+}
+"""Fields and items whose content is with the provider, or that only it can answer, and what they stand for."""
+
+ENCRYPTED: Final = "reasoning.encrypted_content"
+LOGPROBS: Final = "message.output_text.logprobs"
+
+ITEM_ROLE: Final[Mapping[str, Role]] = {
+    "mcp_approval_response": "user",
+    "compaction_trigger": "user",
+    "configuration_update": "developer",
+}
+"""Who says an item that names no role; results are the user's, all else the assistant's."""
+
+HOSTED_READ: Final[Mapping[str, Literal["web_search", "code_execution"]]] = {
+    "web_search": "web_search",
+    "web_search_2025_08_26": "web_search",
+    "web_search_preview": "web_search",
+    "web_search_preview_2025_03_11": "web_search",
+    "code_interpreter": "code_execution",
+}
+"""What hosted tools do, where other dialects have the like."""
+
+HOSTED_WRITE: Final[Mapping[str, Mapping[str, Any]]] = {
+    "web_search": {"type": "web_search"},
+    "code_execution": {"type": "code_interpreter", "container": {"type": "auto"}},
+}
+
+CHOSEN_ALONE: Final = frozenset({"function", "custom", "code_interpreter"})
+"""What `tool_choice` may name by itself in the official types; `web_search` it may only list under `allowed_tools`."""
+
+TOOL_CHOICE_READ: Final[Mapping[str, Literal["auto", "any", "none"]]] = {
+    "auto": "auto",
+    "required": "any",
+    "none": "none",
+}
+
+TOOL_CHOICE_WRITE: Final[Mapping[str, str]] = {mode: word for word, mode in TOOL_CHOICE_READ.items()}
+
+SHOW_READ: Final[Mapping[str | None, Literal["auto", "concise", "detailed"]]] = {
+    "auto": "auto",
+    "concise": "concise",
+    "detailed": "detailed",
+}
+"""reasoning.summary"""
+
+SHOW_WRITE: Final[Mapping[str, str]] = {
+    "auto": "auto",
+    "concise": "concise",
+    "detailed": "detailed",
+    "full": "detailed",
+}
+"""reasoning.summary; reasoning that is not to be shown has none."""
+
+TIER_WRITE: Final[Mapping[str, str]] = {
+    "auto": "auto",
+    "default": "default",
+    "standard": "default",
+    "standard_only": "default",
+    "flex": "flex",
+    "scale": "scale",
+    "priority": "priority",
+    "fast": "fast",
+    "ultrafast": "ultrafast",
+}
+"""service_tier; what is not here is lost."""
+
+AUDIO_READ: Final[Mapping[str, str]] = {
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+}
+"""input_audio.format"""

@@ -8,7 +8,7 @@ A part ends when its item goes on to the next one or is done, so that what the e
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, get_args
 
-from ccproxy.core.events import Citation, Finish, Signature, StreamError
+from ccproxy.core.events import Citation, Finish, StreamError
 from ccproxy.core.fields import Fields
 from ccproxy.core.parts import call_id
 from ccproxy.core.reader import BaseReader
@@ -60,7 +60,6 @@ class Reader(BaseReader):
         """The texts of each open part: what comes at its end repeats them, and may have more."""
         self._called = False
         self._resumed = False
-        self._model = ""
         self._handlers: dict[str, Callable[[Fields], None]] = {
             "response.created": self._lifecycle,
             "response.queued": self._lifecycle,
@@ -131,10 +130,10 @@ class Reader(BaseReader):
 
     def _lifecycle(self, frame: Fields) -> None:
         response = frame.fields("response")
-        self._model = self._model or response.word("model")
+        self.model = self.model or response.word("model")
         own = {key: value for key, value in response.raw.items() if key not in ("output", "usage")}
         self.start(
-            response.word("id"), self._model, response.number("created_at"), meta={self.dialect: {"response": own}}
+            response.word("id"), self.model, response.number("created_at"), meta={self.dialect: {"response": own}}
         )
 
     def _resume(self) -> None:
@@ -186,7 +185,8 @@ class Reader(BaseReader):
         if kind in ("tool", "custom_tool"):
             self._called = True
             id = raw.word("call_id") or raw.word("id") or call_id(self.seed, self.next_part)
-            part = self.open(kind, id=id, name=raw.text("name"), group=item.group, meta=meta)
+            space = raw.word("namespace")
+            part = self.open(kind, id=id, name=raw.text("name"), namespace=space, group=item.group, meta=meta)
         else:
             part = self.open(
                 kind, id=raw.word("call_id") or raw.word("id"), name=item.type, group=item.group, meta=meta
@@ -240,7 +240,7 @@ class Reader(BaseReader):
         key = (events.stem, sub)
         text = content.text(events.field)
         if text:
-            self._speak(item, events, sub, text)
+            self._speak(item, events, sub, text, content.list("logprobs"))
         annotations = content.list("annotations")
         if annotations and key in item.parts:
             part = item.parts[key]
@@ -262,12 +262,7 @@ class Reader(BaseReader):
             meta = {self.dialect: {"item": dict(item.raw.raw)}}
             item.parts[item.live] = self.open(kind, channel="summary", group=item.group, meta=meta)
         if encrypted:
-            part = item.parts[item.live]
-            self.events.append(
-                Signature(part, sealed.scheme, sealed.value, sealed.model)
-                if sealed
-                else Signature(part, SCHEME, encrypted, self._model)
-            )
+            self.sign(item.parts[item.live], SCHEME, encrypted)
 
     # Parts
 
@@ -316,7 +311,7 @@ class Reader(BaseReader):
             self.close_part(part, meta)
             item.live = None
 
-    def _speak(self, item: _Item, events: TextEvents, sub: int, text: str) -> None:
+    def _speak(self, item: _Item, events: TextEvents, sub: int, text: str, logprobs: list[Any] | None = None) -> None:
         """The whole text of a part: what its deltas have not told is told now."""
         part = item.parts.get((events.stem, sub))
         if not text or (part is not None and part not in self._told):
@@ -328,7 +323,7 @@ class Reader(BaseReader):
         if text == told:
             return
         if text.startswith(told):
-            self._say(item, events, sub, text[len(told) :], None)
+            self._say(item, events, sub, text[len(told) :], (logprobs or None) if not told else None)
         else:
             self.opaque({"type": f"{events.stem}.done", events.field: text}, part)
 

@@ -1,10 +1,11 @@
 """Output items and the response object of the Responses API, and the pieces that its events share with them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ccproxy.core.assemble import Message, Part
 from ccproxy.core.events import Citation, Finish, PartStart, StreamStart
+from ccproxy.core.fields import FieldError, Fields
 from ccproxy.core.losses import Losses
 from ccproxy.core.parts import digest, with_prefix
 from ccproxy.core.signatures import seal
@@ -107,6 +108,8 @@ def skeleton(start: PartStart, id: str) -> dict[str, Any]:
         out |= {"status": "in_progress", "arguments": "", "call_id": start.id, "name": start.name}
     else:
         out |= {"status": "in_progress", "input": "", "call_id": start.id, "name": start.name}
+    if start.namespace:
+        out["namespace"] = start.namespace
     return out | {key: value for key, value in own.items() if key not in _BUILT and key not in out}
 
 
@@ -240,6 +243,7 @@ def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
     out = envelope(start, context)
     own: dict[str, Any] = finish.meta.get(_DIALECT, {}).get("response", {}) if finish else {}
     out |= {key: value for key, value in own.items() if key != "output"}
+    out["model"] = context.model or out["model"]
     if "status" not in own and finish is not None:
         called = any(p.start.kind in ("tool", "custom_tool") and p.start.choice == 0 for p in message.parts)
         status, reason = terminal(finish, called, losses)
@@ -250,6 +254,18 @@ def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
         usage.report(message.usage, losses)
     out["usage"] = own.get("usage") or usage.write(message.usage)
     return out
+
+
+def frames(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A response body as a stream: the event that ends it has everything."""
+    fields = Fields(body)
+    if body.get("output") is None:
+        raise fields.wrong("output", "an array")
+    status = fields.word("status")
+    if status in ("queued", "in_progress"):
+        raise FieldError("status", f"must be that of a response that has ended, not {status!r}")
+    event = f"response.{status if status in ('incomplete', 'failed', 'cancelled') else 'completed'}"
+    yield event, {"type": event, "response": body}
 
 
 def _output(message: Message, context: Context, losses: Losses, seed: str) -> list[dict[str, Any]]:

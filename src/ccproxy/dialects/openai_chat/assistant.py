@@ -1,0 +1,232 @@
+"""A message of the assistant's history, as written, and the shape of messages."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from ccproxy.core.model import Call, Foreign, Part, Text, Thought, Turn
+from ccproxy.core.request import RequestWriter
+from ccproxy.core.signatures import Sealed
+from ccproxy.wire.json import dumps
+
+from . import response
+from .maps import CONTENT, GOOGLE, NAMED, REASONING_OPAQUE, SCHEME, THINKING_BLOCKS
+
+NESTED: Final = ("stream_options", "thinking", "function", "custom", "json_schema", "image_url", "input_audio", "file")
+"""Objects whose unknown fields are known as `object.field`."""
+
+
+class Assistant:
+    """One message of the assistant: its text, then its calls. What comes in another order loses it."""
+
+    def __init__(
+        self, writer: RequestWriter, turn: Turn, blocks_of: Callable[[Iterable[Part], str], Iterable[dict[str, Any]]]
+    ) -> None:
+        self._writer = writer
+        self._blocks_of = blocks_of
+        self._own = writer.own
+        self._turn = turn
+        self._out: dict[str, Any] = {}
+        self._blocks: list[dict[str, Any]] = []
+        self._parts: list[Part] = []
+        """What the blocks are of."""
+        self._calls: list[dict[str, Any]] = []
+        self._on_call: dict[str, Any] = {}
+        """Fields of the call that follows."""
+        self._reasoning: Thought | None = None
+        """The last whose text went into a plain field."""
+        self._groups = {
+            part.group: part.signature
+            for part in turn.parts
+            if isinstance(part, Thought) and part.group and part.signature is not None
+        }
+
+        self._in_full = {
+            part.group for part in turn.parts if isinstance(part, Thought) and part.channel == "full" and part.text
+        }
+
+    def message(self) -> dict[str, Any] | None:
+        """None if nothing of it is left."""
+        for part in self._turn.parts:
+            self._add(part)
+        if self._on_call:
+            self._out |= self._on_call
+        own = self._own
+        if not (own or self._blocks or self._calls or self._out):
+            return None
+        out: dict[str, Any] = {"role": "assistant", "content": None}
+        if self._turn.name:
+            out["name"] = self._turn.name
+        if own:
+            out |= self._turn.noise
+        if self._blocks:
+            out["content"] = whole(self._blocks, self._parts, own)
+        out |= self._out
+        if self._calls:
+            out["tool_calls"] = self._calls
+        return spread(out, self._writer.extra(self._turn))
+
+    def _add(self, part: Part) -> None:
+        if isinstance(part, Thought):
+            self._think(part)
+        elif isinstance(part, Call):
+            self._call(part)
+        elif isinstance(part, Text) and part.refusal and (not self._own or part.noise):
+            self._follows(part, bool(self._calls))
+            self._out["refusal"] = self._out.get("refusal", "") + part.text
+        elif isinstance(part, Foreign) and self._own and part.noise:
+            self._put(part.noise)
+        else:
+            blocks = list(self._blocks_of([part], "assistant"))
+            if blocks:
+                self._follows(part, bool(self._calls))
+                self._blocks += blocks
+                self._parts.append(part)
+
+    def _follows(self, part: Part, late: bool) -> None:
+        if late and not self._own:
+            self._writer.lose(part, "it comes before what it followed", "order")
+
+    def _call(self, call: Call) -> None:
+        writer, own = self._writer, self._own
+        if own and "function_call" in call.noise:
+            self._out |= call.noise
+            return
+        name = writer.names.flat(call.namespace, call.name) if not own else call.name
+        if call.custom and (own or writer.options.custom_tools):
+            out: dict[str, Any] = {"type": "custom", "custom": {"name": name, "input": call.arguments}}
+        else:
+            arguments = call.arguments if own else call.arguments or "{}"
+            if call.custom:
+                arguments = dumps({"input": call.arguments}).decode("utf-8", "surrogatepass")
+                writer.lose(call, "custom: the input is an argument", "custom_tool")
+            out = {"type": "function", "function": {"name": name, "arguments": arguments}}
+        if call.id:
+            out["id"] = call.id
+        out |= self._on_call
+        self._on_call = {}
+        if own:
+            out = said(spread(out, call.extra | call.noise))
+        self._calls.append(out)
+
+    # Reasoning
+
+    def _think(self, thought: Thought) -> None:
+        writer = self._writer
+        if self._own and (thought.noise or (thought.group and not thought.signature)):
+            if _on_call(thought):
+                return  # the call has it
+            blocks = thought.noise.get("content", [])
+            self._blocks += blocks
+            self._parts += [thought] * len(blocks)
+            self._put({name: value for name, value in thought.noise.items() if name != "content"})
+            return
+        signature = thought.signature or self._groups.get(thought.group)
+        if signature is None:
+            self._say(thought)
+            return
+        readable = writer.readable(
+            thought if thought.signature else Thought(signature=signature, path=thought.path), SCHEME
+        )
+        if readable is None:
+            writer.drop(thought, "reasoning that another provider or model has signed")
+        else:
+            self._sign(thought, readable)
+
+    def _say(self, thought: Thought) -> None:
+        """Text that nobody signed."""
+        field = self._writer.options.reasoning
+        if field == "none" or not thought.text:
+            self._writer.drop(thought, "reasoning is left out" if thought.text else "reasoning that says nothing")
+            return
+        if thought.channel == "summary" and thought.group and thought.group in self._in_full:
+            self._writer.drop(thought, "a summary of reasoning that is there in full")
+            return
+        self._follows(thought, bool(self._blocks or self._calls))
+        if thought.channel == "summary":
+            self._writer.lose(thought, "channel: a summary is told as reasoning")
+        if self._reasoning is not None:
+            self._writer.lose(thought, "text: joined to the reasoning before it", "boundary")
+            self._out[field] += "\n\n"
+        self._reasoning = thought
+        self._out[field] = self._out.get(field, "") + thought.text
+
+    def _sign(self, thought: Thought, signature: Sealed) -> None:
+        """What a Chat server has signed, in the form that it came in."""
+        scheme, value = signature.scheme, signature.value if thought.signature else ""
+        if signature.signs != "part" and scheme.removesuffix(NAMED) == GOOGLE:
+            google = {"extra_content": {"google": response.google(scheme, signature.model, value)}}
+            if signature.signs == "call":
+                self._on_call = google
+            else:
+                self._out |= google
+            return
+        self._follows(thought, bool(self._calls or (self._blocks and thought.text)))
+        if scheme == THINKING_BLOCKS:
+            block = {"type": "thinking", "thinking": thought.text, "signature": value}
+            data = {"type": "redacted_thinking", "data": value}
+            self._put({"thinking_blocks": [data if signature.redacted else block]})
+        elif scheme == REASONING_OPAQUE:
+            self._put(({"reasoning_text": thought.text} if thought.text else {}) | {"reasoning_opaque": value})
+        elif scheme == CONTENT:
+            text = [{"type": "text", "text": thought.text}]
+            self._blocks.append({"type": "thinking", "thinking": text, "signature": value})
+            self._parts.append(thought)
+        elif self._writer.options.reasoning_details:
+            entry = _entry(thought, signature.redacted, value) | response.detail(scheme, signature.model)
+            entry["index"] = len(self._out.get("reasoning_details", ()))
+            self._put({"reasoning_details": [entry]})
+        elif thought.text:
+            self._writer.lose(thought, "signature: the option reasoning_details is off", "signature")
+            self._say(thought)
+        else:
+            self._writer.drop(thought, "the option reasoning_details is off")
+
+    def _put(self, fields: Mapping[str, Any]) -> None:
+        """Fields of the message; arrays go on."""
+        for name, value in fields.items():
+            if isinstance(value, list):
+                self._out.setdefault(name, []).extend(value)
+            else:
+                self._out[name] = value
+
+
+def _entry(thought: Thought, redacted: bool, value: str) -> dict[str, Any]:
+    if redacted:
+        return {"type": "reasoning.encrypted", "data": value}
+    if value:  # a summary has none: one that came back as a summary was the reasoning itself
+        return {"type": "reasoning.text", "text": thought.text, "signature": value}
+    field = "summary" if thought.channel == "summary" else "text"
+    return {"type": f"reasoning.{field}", field: thought.text}
+
+
+def _on_call(thought: Thought) -> bool:
+    return "extra_content" in thought.noise and ".tool_calls[" in thought.path
+
+
+def whole(blocks: list[dict[str, Any]], parts: Iterable[Part], own: bool) -> str | list[dict[str, Any]]:
+    """A content: one plain text is a string, but where it came as an array."""
+    match blocks:
+        case []:
+            return [] if own else ""
+        case [{"type": "text", "text": str(text), **rest}] if not rest:
+            if not own or any("form" in part.noise for part in parts):
+                return text
+        case _:
+            pass
+    return blocks
+
+
+def said(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def spread(out: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """With more fields, of which `key.name` goes into the object `key`, if that is one of `NESTED`."""
+    merged = dict(out)
+    for name, value in fields.items():
+        key, dot, inner = name.partition(".")
+        if dot and key in NESTED:
+            merged[key] = said({**merged.get(key, {}), inner: value})
+        else:
+            merged[name] = value
+    return merged
