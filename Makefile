@@ -7,7 +7,7 @@ ARGS   ?=
 
 BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip --quiet --disable-pip-version-check
-BASE   := $(VENV)/.installed-base
+PACKAGE := $(VENV)/.installed-package
 DEV    := $(VENV)/.installed-dev
 PYTEST  = $(BIN)/python -m pytest -q -n 2
 say     = @echo ==
@@ -15,10 +15,10 @@ say     = @echo ==
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv demo test check format lint types contracts unit bench docs clean
+.PHONY: help venv demo test check format lint types contracts unit bench bench-gateway e2e e2e-llama docs clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 # -- environment ------------------------------------------------------------------------------------------------------
 
@@ -29,22 +29,22 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot create virtual environments. On Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(BASE): pyproject.toml | $(BIN)/python
-	$(say) "install ccproxy (msgspec alone)"
-	@$(PIP) install -e .
+$(PACKAGE): pyproject.toml | $(BIN)/python
+	$(say) "install ccproxy with its gateway"
+	@$(PIP) install -e '.[gateway]'
 	@touch $@
 
 $(DEV): pyproject.toml | $(BIN)/python
 	$(say) "install ccproxy and its development tools"
 	@$(PIP) install -e '.[dev]'
-	@touch $(BASE) $@
+	@touch $(PACKAGE) $@
 
 venv: $(DEV) ## create the environment with all tools
 
 # -- what a user runs -------------------------------------------------------------------------------------------------
 
-demo: $(BASE) ## one answer streamed live into every dialect (base install only)
-	@$(BIN)/ccproxy demo
+demo: $(PACKAGE) ## the gateway on 127.0.0.1:8484 with a built-in upstream: no key, no network
+	@$(BIN)/ccproxy demo $(ARGS)
 
 test: lint types contracts unit ## everything that must hold: format, lint, types, contracts, all tests
 
@@ -81,9 +81,20 @@ unit: $(DEV) ## all tests; one of them: make unit ARGS='-k name'
 bench: $(DEV) ## microseconds per event, beside orjson
 	@$(BIN)/python -m bench $(ARGS)
 
+bench-gateway: $(PACKAGE) ## what the gateway costs under load, beside nginx; needs nginx and a C compiler
+	@$(BIN)/python -m bench.gateway $(ARGS)
+
+# -- clients and servers that are not ours ----------------------------------------------------------------------------
+
+e2e: $(DEV) ## the official JS SDKs and the Vercel AI SDK through the gateway; needs Node.js 20
+	@$(BIN)/python -m e2e.js $(ARGS)
+
+e2e-llama: $(DEV) ## the official Python SDKs through the gateway on llama.cpp's server
+	@$(BIN)/python -m e2e.llama $(ARGS)
+
 docs: $(DEV) ## write the generated parts of the documentation anew
 	@$(BIN)/python tools/docs.py
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) e2e/node_modules e2e/.venv-llama build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -79,7 +79,7 @@ def test_ctrl_c() -> None:
 
 @posix
 @pytest.mark.parametrize(
-    "command", ["translate --from anthropic --to openai-chat", "demo", "dialects", "collect --from auto"]
+    "command", ["translate --from anthropic --to openai-chat", "demo --print", "dialects", "collect --from auto"]
 )
 def test_broken_pipe_is_quiet(command: str) -> None:
     reader, writer = os.pipe()
@@ -101,7 +101,7 @@ def test_broken_pipe_is_quiet(command: str) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize(
-    "command", ["--help", "--version", "dialects", "demo", "collect --from auto", " ".join(TO_CHAT)]
+    "command", ["--help", "--version", "dialects", "demo --print", "collect --from auto", " ".join(TO_CHAT)]
 )
 def test_full_disk(command: str) -> None:
     with open("/dev/full", "wb") as full:

@@ -8,31 +8,60 @@ from pathlib import Path
 
 import pytest
 
+from ccproxy import collect
 from ccproxy.cli import COMMANDS, _io, main
+from ccproxy.wire.json import dumps
 from tests.cli.streams import ANTHROPIC, ENVIRONMENT, TIMEOUT, ccproxy
 
 Capture = pytest.CaptureFixture[str]
 
 
+def examples(command: str, capsys: Capture) -> list[str]:
+    assert main([*command.split(), "--help"]) == 0
+    section = re.search(r"^examples:\n((?:  .*\n)+)", capsys.readouterr().out, re.MULTILINE)
+    assert section is not None
+    assert all("ccproxy" in example for example in section[1].splitlines())
+    return section[1].splitlines()
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_examples_run(command: str, capsys: Capture, tmp_path: Path) -> None:
-    assert main([*command.split(), "--help"]) == 0
-    text = capsys.readouterr().out
-    section = re.search(r"^examples:\n((?:  .*\n)+)", text, re.MULTILINE)
-    assert section is not None
+    """As they stand, in a folder with what they name. Those that serve are told to stop when they listen."""
     (tmp_path / "answer.sse").write_bytes(b"".join(ANTHROPIC))
-    for example in section[1].splitlines():
-        assert "ccproxy" in example
-        result = subprocess.run(
-            ["sh", "-c", f'ccproxy() {{ "$PYTHON" -m ccproxy "$@"; }}\n{example}'],
+    (tmp_path / "answer.json").write_bytes(dumps(collect(b"".join(ANTHROPIC), "anthropic")))
+    request = {"model": "claude-test", "max_tokens": 9, "messages": [{"role": "user", "content": "?"}]}
+    (tmp_path / "request.json").write_bytes(dumps(request))
+    (tmp_path / "ccproxy.toml").write_text("[upstreams.a]\ndialect = 'gemini'\nurl = 'http://127.0.0.1:9'\n")
+    for client in ("claude", "codex"):
+        (tmp_path / client).write_text("#!/bin/sh\n")
+        (tmp_path / client).chmod(0o755)
+    environment = {
+        **ENVIRONMENT,
+        "PYTHON": sys.executable,
+        "PATH": f"{tmp_path}:{ENVIRONMENT['PATH']}",
+        "CCPROXY_PORT": "0",
+        **dict.fromkeys(["ANTHROPIC_API_KEY", "MY_KEY"], "k"),
+    }
+    for example in examples(command, capsys):
+        script = f'ccproxy() {{ exec "$PYTHON" -m ccproxy "$@"; }}\n{example.replace("ccproxy demo", "ccproxy demo --port 0")}'
+        with subprocess.Popen(
+            ["sh", "-c", script],
             cwd=tmp_path,
-            env={**ENVIRONMENT, "PYTHON": sys.executable},
+            env=environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        assert result.returncode == 0, (example, result.stderr)
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert process.stdout is not None
+                first = process.stdout.readline()
+                if first.startswith("ccproxy listens on"):
+                    process.terminate()
+                _, said = process.communicate(timeout=TIMEOUT)
+            finally:
+                process.kill()
+        assert process.returncode == 0, (example, said)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -94,7 +123,7 @@ def test_misuse(arguments: list[str], words: str, capsys: Capture, tmp_path: Pat
     assert output.out == ""
 
 
-@pytest.mark.parametrize("command", ["translate --from auto --to openai-chat", "collect --from auto", "demo"])
+@pytest.mark.parametrize("command", ["translate --from auto --to openai-chat", "collect --from auto", "demo --print"])
 def test_input_that_cannot_be_read(command: str, capsys: Capture, tmp_path: Path) -> None:
     for name, why in [("absent", "No such file or directory"), ("", "Is a directory"), ("a\0b", "null byte")]:
         path = str(tmp_path / name) if name else str(tmp_path)

@@ -1,18 +1,20 @@
 """`ccproxy translate`: what comes out, what is said about it, and the exit code."""
 
+import json
 import os
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from ccproxy import translate
+from ccproxy import translate, translate_response
 from ccproxy.cli import _io, main
 from ccproxy.cli._options import LOSS_WORDS
 from ccproxy.core.vocab import LossKind
 from ccproxy.dialects import names
 from tests.cli.streams import ANTHROPIC, CHAT, CHAT_ERROR, CUT, OVERLOADED, ccproxy
 from tests.corpus import Stream, each_stream
+from tests.laws.frames import frames
 
 Capture = pytest.CaptureFixture[bytes]
 
@@ -194,3 +196,99 @@ def test_devnull_may_be_both_input_and_output() -> None:
     result = ccproxy("translate", "--from", "anthropic", "--to", "anthropic", os.devnull, "-o", os.devnull)
     assert result.returncode == _io.FAILED
     assert b"the stream is empty" in result.stderr
+
+
+# Bodies
+
+BODY = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude",
+    "content": [{"type": "text", "text": "One"}],
+    "stop_reason": "stop_sequence",
+    "stop_sequence": "END",
+    "usage": {"input_tokens": 3, "output_tokens": 2},
+}
+
+
+@pytest.mark.parametrize("source", ["anthropic", "auto"])
+def test_a_response_body(source: str, capfdbinary: Capture, tmp_path: Path) -> None:
+    data = json.dumps(BODY).encode()
+    for target in names():
+        arguments = ("--response", "--from", source, "--to", target, "--model", "mine")
+        code, out, err = run(capfdbinary, tmp_path, data, *arguments)
+        assert (code, err) == (0, "")
+        translated = translate_response(BODY, "anthropic", target, model="mine").body
+        for body in (told := json.loads(out)), translated:
+            body.pop("created", None), body.pop("created_at", None)
+        assert told == translated
+    assert out.count(b"\n") > 3
+
+
+def test_a_response_body_in_the_same_dialect(capfdbinary: Capture, tmp_path: Path) -> None:
+    arguments = ("--response", "--from", "anthropic", "--to", "anthropic")
+    _, out, _ = run(capfdbinary, tmp_path, json.dumps(BODY | {"of_nobody": 1}).encode(), *arguments)
+    assert json.loads(out) == BODY | {"of_nobody": 1}
+    _, out, _ = run(capfdbinary, tmp_path, json.dumps(BODY).encode(), *arguments, "--normalize", "--model", "mine")
+    assert json.loads(out) == BODY | {"model": "mine"}
+
+
+def test_what_a_response_body_loses(capfdbinary: Capture, tmp_path: Path) -> None:
+    arguments = ("--response", "--from", "anthropic", "--to", "openai-chat", "--losses", "-o", str(tmp_path / "out"))
+    code, out, err = run(capfdbinary, tmp_path, json.dumps(BODY).encode(), *arguments)
+    assert (code, out) == (0, b"")
+    assert json.loads((tmp_path / "out").read_bytes())["choices"][0]["message"]["content"] == "One"
+    assert "lost: which stop sequence was met: END" in err.splitlines()
+
+
+@pytest.mark.parametrize("source", ["anthropic", "auto"])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (BODY | {"content": [{"type": "text", "text": 5}]}, "protocol: content[0].text must be a string, not a number"),
+        (BODY | {"stop_reason": None}, "truncated: the response does not say why the model stopped"),
+        ([1, 2], "protocol: the body must be a JSON object, not '[1, 2]'"),
+    ],
+)
+def test_a_bad_response_body(source: str, body: object, said: str, capfdbinary: Capture, tmp_path: Path) -> None:
+    data = json.dumps(body).encode()
+    code, out, err = run(capfdbinary, tmp_path, data, "--response", "--from", source, "--to", "openai-chat")
+    assert (code, out, err) == (_io.FAILED, b"", f"ccproxy: the response can't be translated: {said}\n")
+
+
+@pytest.mark.parametrize("source", ["anthropic", "auto"])
+def test_an_error_body(source: str, capfdbinary: Capture, tmp_path: Path) -> None:
+    data = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
+    code, out, err = run(capfdbinary, tmp_path, data, "--response", "--from", source, "--to", "openai-chat")
+    assert (code, out, err) == (_io.FAILED, b"", "ccproxy: the provider reported an error: overloaded: Overloaded\n")
+
+
+def test_a_body_of_nobody(capfdbinary: Capture, tmp_path: Path) -> None:
+    code, out, err = run(capfdbinary, tmp_path, b"{}", "--response", "--from", "auto", "--to", "openai-chat")
+    assert (code, out) == (_io.FAILED, b"")
+    assert "no dialect recognises this response (known are " in err
+
+
+def test_a_quirk_that_no_body_has(capfdbinary: Capture, tmp_path: Path) -> None:
+    arguments = ("--response", "--from", "openai-chat", "--to", "anthropic", "--quirk", "think-tag")
+    code, out, err = run(capfdbinary, tmp_path, b"{}", *arguments)
+    assert (code, out) == (_io.MISUSE, b"")
+    assert "did you mean think-tags" in err
+
+
+# Arrays
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"\n \n"])
+def test_the_dialect_of_an_array_is_found_out(start: bytes, capfdbinary: Capture, tmp_path: Path) -> None:
+    events = [frame.data for frame in frames(b"".join(ANTHROPIC))]
+    array = start + b"[" + b"\n,\r\n".join(data.replace(b",", b",\r\n\r\n", 1) for data in events if data) + b"]"
+    _, expected, _ = run(capfdbinary, tmp_path, b"".join(ANTHROPIC), "--from", "anthropic", "--to", "openai-chat")
+    for source in ("anthropic", "auto"):
+        code, out, err = run(capfdbinary, tmp_path, array, "--from", source, "--to", "openai-chat")
+        assert (code, err) == (0, "")
+        assert len(frames(out)) == len(frames(expected))
+        assert b"three" in out
+        code, out, err = run(capfdbinary, tmp_path, array, "--from", source, "--to", "anthropic")
+        assert (code, out, err) == (0, array, "")

@@ -15,12 +15,15 @@ COMMANDS: Final[Mapping[str, str]] = {
     "translate": "translate a stream while it arrives",
     "collect": "print the response body that a stream amounts to",
     "dialects": "list the dialects and their quirks",
-    "demo": "stream one answer into every dialect, in this terminal",
+    "serve": "run the gateway: any client on any upstream",
+    "run": "run a command whose clients talk to a gateway of their own",
+    "config": "check the gateway's configuration, or print an example",
+    "demo": "run the gateway with a built-in upstream: no key, no network",
 }
 
 _EXAMPLES: Final = """\
 examples:
-  ccproxy demo
+  ccproxy demo --once
   ccproxy dialects
   ccproxy translate --from anthropic --to openai-chat answer.sse
   ccproxy collect --from auto answer.sse
@@ -49,7 +52,7 @@ def _dispatch(argv: list[str]) -> int:
 
     parser = Parser(
         "ccproxy",
-        "Translates LLM streams between the formats of their APIs.",
+        "Translates between the APIs of language models: streams in files and pipes, and whole exchanges as a gateway.",
         _EXAMPLES,
         usage="ccproxy [--help] [--version] COMMAND ...",
     )

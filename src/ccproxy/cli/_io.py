@@ -19,8 +19,8 @@ exit codes:
   {OK:<5}done
   {FAILED:<5}the stream failed: cut, unintelligible, or the provider reported an error (`translate` has
        ended its output in the target's error form)
-  {MISUSE:<5}wrong arguments
-  {IO_ERROR:<5}the input can't be read or the output can't be written
+  {MISUSE:<5}wrong arguments or configuration
+  {IO_ERROR:<5}the input can't be read, the output can't be written, or the address is taken
   {INTERRUPTED:<5}interrupted (Ctrl-C)
   {PIPE:<5}whoever read the output has gone
 """
@@ -53,20 +53,21 @@ def say(text: str, prefix: str = "ccproxy: ") -> None:
 
 
 def settle(code: int) -> int:
-    """Flush what argparse printed. After a failure, keep the interpreter from complaining a second time at its exit."""
-    if sys.stdout is None:
-        return code
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError) as error:
-        if code == OK:
-            code = PIPE if isinstance(error, BrokenPipeError) else IO_ERROR
-            say("" if code == PIPE else f"cannot write standard output: {_why(error)}")
+    """Flush what was printed. After a failure, keep the interpreter from complaining a second time at its exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
         try:
-            with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        except (OSError, ValueError):
-            pass
+            stream.flush()
+        except (OSError, ValueError) as error:
+            if code == OK and stream is sys.stdout:
+                code = PIPE if isinstance(error, BrokenPipeError) else IO_ERROR
+                say("" if code == PIPE else f"cannot write standard output: {_why(error)}")
+            try:
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), stream.fileno())
+            except (OSError, ValueError):
+                pass
     return code
 
 

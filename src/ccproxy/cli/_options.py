@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from . import _io
 
 if TYPE_CHECKING:  # `ccproxy --help` shall not import the library
-    from ccproxy.core.errors import StreamFailed
+    from ccproxy.core.errors import MisuseError, StreamFailed
     from ccproxy.core.losses import Loss
     from ccproxy.core.vocab import LossKind
     from ccproxy.translator import Options, Translator
@@ -28,6 +28,9 @@ LOSS_WORDS: Final["Mapping[LossKind, str]"] = {
     "logprobs": "log probabilities",
     "usage": "usage",
     "opaque": "something that only its own dialect knows",
+    "field": "a field",
+    "default": "that a field was left open",
+    "repair": "what would have been refused",
 }
 """What is lost, by kind of loss, in words."""
 
@@ -119,16 +122,22 @@ def check_source(name: str) -> None:
 
 def translator(source: str, target: str, options: "Options") -> "Translator":
     """A translator; raises `Exit` for what it refuses."""
-    from ccproxy import dialects
     from ccproxy.core.errors import MisuseError
     from ccproxy.translator import Translator
 
     try:
         return Translator(source, target, **options)
     except MisuseError as error:
-        known = dialects.get(source).quirks
-        wrong = [name for name in options.get("quirks", ()) if name not in known]
-        raise _io.Exit(_io.MISUSE, f"{error}{suggestion(wrong[0], known) if wrong else ''}") from None
+        raise misuse(error, source, options.get("quirks", ())) from None
+
+
+def misuse(error: "MisuseError", source: str, quirks: Iterable[str]) -> _io.Exit:
+    """The exit for options that were refused, with the nearest names if it is about a quirk."""
+    from ccproxy import dialects
+
+    known = dialects.get(source).quirks
+    wrong = [name for name in quirks if name not in known]
+    return _io.Exit(_io.MISUSE, f"{error}{suggestion(wrong[0], known) if wrong else ''}")
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -157,6 +166,12 @@ def failure_line(error: "StreamFailed") -> str:
     """What happened to the stream, and where."""
     who = "the provider reported an error" if error.fault == "provider" else "the stream failed"
     return f"{who} at event {error.frame} (counted from 0), byte {error.offset}: {error.kind}: {error.reason}"
+
+
+def response_failure_line(error: "StreamFailed") -> str:
+    """What is wrong with a response body."""
+    who = "the provider reported an error" if error.fault == "provider" else "the response can't be translated"
+    return f"{who}: {error.kind}: {error.reason}"
 
 
 def finish(stream: "Translator") -> int:

@@ -12,8 +12,10 @@ from ccproxy.core.errors import StreamFailed
 from ccproxy.core.events import StreamError
 from ccproxy.core.losses import Losses
 from ccproxy.core.spi import Context, Limits
+from ccproxy.responses import read_response
 from ccproxy.shells.sync import with_clock
 from ccproxy.translator import Translator
+from ccproxy.wire.array import ArrayDecoder, begins_array, starts
 from ccproxy.wire.json import JSONError, loads
 from ccproxy.wire.sse import BOM, SSEDecoder, parse
 
@@ -41,15 +43,22 @@ def find_source(pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
     """
     held: list[bytes] = []
     size = events = 0
-    decoder = SSEDecoder(_LIMIT)
+    decoder: SSEDecoder | ArrayDecoder = SSEDecoder(_LIMIT)
+    is_array: bool | None = None
+    first = False
     for piece in chain(pieces, [None]):
         if piece is None:
             block = decoder.close()
         else:
-            block = decoder.feed(piece if held else piece.removeprefix(BOM))
             held.append(piece)
             size += len(piece)
-        for raw in EVENT_END.split(block):
+            if is_array is None:
+                is_array = begins_array(b"".join(held))
+                if is_array:
+                    decoder, piece = ArrayDecoder(_LIMIT), b"".join(held)
+            first = type(decoder) is ArrayDecoder and not decoder.begun
+            block = decoder.feed(piece if len(held) > 1 else piece.removeprefix(BOM))
+        for raw in _elements(block, decoder.ends, first) if type(decoder) is ArrayDecoder else EVENT_END.split(block):
             found, is_event = _recognise(raw)
             if found is not None:
                 return found, chain([b"".join(held)], pieces)
@@ -57,6 +66,33 @@ def find_source(pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
         if size > _LIMIT:
             break
     raise Unrecognised(b"".join(held), events)
+
+
+def _elements(block: bytes, ends: list[int], first: bool) -> list[bytes]:
+    """The elements of an array as events."""
+    places = zip(starts(block, ends, first), ends, strict=False)
+    return [b"data: " + block[start:end].replace(b"\r", b" ").replace(b"\n", b" ") for start, end in places]
+
+
+def find_source_of_body(body: bytes) -> str:
+    """The dialect of a response body. Raises `StreamFailed` with what the dialect that it looks like says of it."""
+    failures: list[StreamFailed] = []
+    for name in dialects.names():
+        try:
+            read_response(body, name)
+        except StreamFailed as error:
+            failures.append(error)
+        else:
+            return name
+    best = max(failures, key=lambda error: (error.fault == "provider", _began(error)))
+    if best.fault == "stream" and best.partial is not None and not _began(best):
+        known = ", ".join(dialects.names())
+        raise StreamFailed(StreamError("protocol", f"no dialect recognises this response (known are {known})"))
+    raise best
+
+
+def _began(error: StreamFailed) -> bool:
+    return error.partial is not None and error.partial.start is not None
 
 
 def _recognise(raw: bytes) -> tuple[str | None, bool]:

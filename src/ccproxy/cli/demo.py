@@ -1,131 +1,100 @@
-"""`ccproxy demo`: one answer, streamed live into every dialect in the terminal."""
+"""`ccproxy demo`: the gateway with a built-in upstream, or one stream in every dialect in this terminal."""
 
-import os
-from collections.abc import Sequence
-from itertools import islice, pairwise
+import argparse
+from collections.abc import Mapping, Sequence
 from pkgutil import get_data  # importlib.resources takes 10 ms to import, this is loaded anyway
-from time import sleep
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ccproxy import dialects
-from ccproxy.shells.sync import with_clock
-from ccproxy.translator import Translator
+from . import _gateway, _io
+from ._options import AUTO, Parser, add_source, check_source
 
-from . import _io, _sniff
-from ._options import AUTO, Parser, add_source, check_source, failure_line, loss_line
+if TYPE_CHECKING:
+    from ccproxy.gateway.server import App
 
-_EXAMPLES = """\
+_EXAMPLES: Final = """\
 examples:
   ccproxy demo
+  ccproxy demo --once
+  ccproxy demo --print
   ccproxy demo --from anthropic answer.sse
 """
-
-_PACE: Final = 0.03  # seconds between two events, about what a model takes
-_PATIENCE: Final = 4.0  # seconds for one dialect, however long the stream
-_MANY: Final = 12  # losses shown for one dialect
-
-_TITLE: Final = "1;36"
-_NOTE: Final = "33"
-_ERROR: Final = "31"
-
-_CONTROLS: Final = bytes(i for i in [*range(32), 127] if i not in b"\t\n\r")
-
-
-class _Screen:
-    """Standard output, with colours and a pace if it is a terminal."""
-
-    def __init__(self) -> None:
-        self._output = _io.Output()
-        self._live = self._output.is_terminal
-        self._colours = self._live and not os.environ.get("NO_COLOR")
-
-    def line(self, text: str, colour: str = "") -> None:
-        text = _io.printable(text)
-        self._output.write((f"\x1b[{colour}m{text}\x1b[0m\n" if colour and self._colours else f"{text}\n").encode())
-
-    def heading(self, text: str) -> None:
-        self._output.write(b"\n")
-        self.line(f"=== {text} ===", _TITLE)
-        self._output.write(b"\n")
-
-    def show(self, data: bytes) -> None:
-        """What a stream holds; a terminal does not get to act on it."""
-        self._output.write(data.translate(None, _CONTROLS) if self._live else data)
-
-    def wait(self, seconds: float) -> None:
-        if self._live:
-            sleep(seconds)
 
 
 def run(argv: Sequence[str]) -> int:
     parser = Parser(
         "ccproxy demo",
-        "Streams one answer into every dialect, in this terminal and at the pace of a model; says what each can't\n"
-        "express, and ends with the whole response. Without FILE it plays a bundled answer.",
+        "Runs the gateway with a built-in upstream for each dialect, which plays bundled streams at the pace of a\n"
+        "model: no key, no network. Says how to ask it.\n\n"
+        "With --print or FILE: streams one answer into every dialect, in this terminal, says what each can't express,\n"
+        "and ends with the whole response.",
         _EXAMPLES,
     )
+    parser.add_argument("--port", type=_gateway.port, default=8484, metavar="N", help="default: %(default)s; 0: any")
+    parser.add_argument("--once", action="store_true", help="ask once in each dialect, print the answers and end")
+    parser.add_argument("--print", action="store_true", help="no gateway: play a bundled answer, or FILE")
     add_source(parser, default=AUTO)
     parser.add_argument("file", nargs="?", metavar="FILE", help="any recorded stream; - is standard input")
     arguments = parser.parse_args(argv)
-
     check_source(arguments.source)
-    screen = _Screen()
+    if arguments.print or arguments.file is not None:
+        return _print(arguments)
+    if arguments.source != AUTO:
+        parser.error("--from is about a stream that is printed: give --print or FILE")
+    return _serve(arguments)
+
+
+def _print(arguments: argparse.Namespace) -> int:
+    from ._play import play
+
     if arguments.file is None:
-        name, data = "the bundled answer", get_data(__package__ or "", "demo.sse") or b""
-    else:
-        with _io.Input(arguments.file) as stream:
-            name, data = arguments.file, b"".join(stream)
-    source = arguments.source
-    if source == AUTO:
-        try:
-            source, _ = _sniff.find_source(iter([data]))
-        except _sniff.Unrecognised as unrecognised:
-            _sniff.give_up(unrecognised)
-            return _io.FAILED
-
-    events = _cut(data)
-    screen.line(f"{name}: {len(events)} events of {source} ({dialects.get(source).title}), {len(data)} bytes", _TITLE)
-    for target in dialects.names():
-        _play(screen, events, source, target)
-    return _rebuild(screen, data, source)
+        return play("the bundled answer", _bundled("demo.sse"), arguments.source)
+    with _io.Input(arguments.file) as stream:
+        return play(arguments.file, b"".join(stream), arguments.source)
 
 
-def _cut(data: bytes) -> list[bytes]:
-    """The stream event by event, to the byte."""
-    ends = [0, *(match.end() for match in _sniff.EVENT_END.finditer(data)), len(data)]
-    return [data[start:end] for start, end in pairwise(ends) if start < end]
+def _bundled(name: str) -> bytes:
+    return get_data(__package__ or "", name) or b""
 
 
-def _play(screen: _Screen, events: list[bytes], source: str, target: str) -> None:
-    stream = Translator(source, target, **with_clock({}))
-    how = "the bytes as they came" if source == target else dialects.get(target).title
-    screen.heading(f"{source} -> {target}: {how}")
-    pace = min(_PACE, _PATIENCE / max(1, len(events)))
-    for event in events:
-        out = stream.feed(event)
-        if out:
-            screen.show(out)
-            screen.wait(pace)
-    screen.show(stream.close())
-    if stream.error is not None:
-        screen.line(failure_line(stream.error), _ERROR)
-    losses = stream.losses
-    for loss in islice(losses, _MANY):
-        screen.line(loss_line(loss), _NOTE)
-    if len(losses) > _MANY:
-        screen.line(f"lost: {len(losses) - _MANY} more", _NOTE)
-    if not losses:
-        screen.line("nothing was lost", _NOTE)
+def _serve(arguments: argparse.Namespace) -> int:
+    _gateway.need_extra()
+    from ccproxy.gateway.demo import DemoClient, demo_config, model_of
+    from ccproxy.gateway.exchange import AccessLog
+    from ccproxy.gateway.run import run
+
+    config = demo_config(0 if arguments.once else arguments.port)
+    client = DemoClient(_bundled("demo_answer.sse"), _bundled("demo.sse"), pace=0.0 if arguments.once else 1.0)
+    names = list(config.upstreams)
+    models = {name: model_of(after) for name, after in zip(names, [*names[1:], names[0]], strict=True)}
+    if arguments.once:
+        return run(_ask_all(_gateway.app(config, client=client, log=AccessLog("off")), models))
+    words = f"The model chooses the built-in upstream: {', '.join(map(model_of, names))}.\n"
+    key = _gateway.shown_key(config)
+    return _gateway.serve(config, lambda url: words + _gateway.pointers(url, key, models), client)
 
 
-def _rebuild(screen: _Screen, data: bytes, source: str) -> int:
-    screen.heading(f"the whole response, rebuilt from the {source} stream")
-    stream = Translator(source, source, **with_clock({}))
-    stream.feed(data)
-    stream.close()
-    if stream.error is not None:
-        screen.line(f"none: {failure_line(stream.error)}", _ERROR)
-        _io.say(failure_line(stream.error))
-        return _io.FAILED
-    screen.show(_io.json(stream.body()))
-    return _io.OK
+async def _ask_all(app: "App", models: Mapping[str, str]) -> int:
+    """Ask for a stream in each dialect, of another's upstream, and print what comes. Gives the exit code."""
+    from ccproxy.gateway.config import Timeouts
+    from ccproxy.gateway.exchange import AccessLog
+    from ccproxy.gateway.run import serving, url_of
+    from ccproxy.gateway.upstream import AiohttpClient
+    from ccproxy.translator import Translator
+
+    output, client, code = _io.Output(), AiohttpClient(), _io.OK
+    with _gateway.listen(app.config.host, app.config.port) as sock:
+        async with serving(app, sock, AccessLog("text")):
+            for ask in _gateway.asks(url_of(sock), _gateway.shown_key(app.config), models):
+                name = ask.dialect.name
+                output.write(f"=== {name}, answered by {models[name]} ===\n\n".encode())
+                heard = Translator(name, name)
+                response = await client.open("POST", ask.url, ask.headers, ask.body, Timeouts())
+                while data := await response.read():
+                    output.write(data)
+                    heard.feed(data)
+                response.close()
+                heard.close()
+                if response.status != 200 or heard.error is not None:
+                    code = _io.FAILED
+            await client.close()
+    return code

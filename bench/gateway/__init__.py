@@ -1,0 +1,1 @@
+"""The gateway under load, beside nginx in the same run."""

@@ -1,0 +1,1 @@
+"""Clients and servers that are not ours, with the gateway between them."""

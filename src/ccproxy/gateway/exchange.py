@@ -1,0 +1,125 @@
+"""What is known of one exchange while it runs, and the line that is logged when it is over."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from ccproxy.core.assemble import Message
+from ccproxy.core.losses import Loss
+from ccproxy.core.vocab import ErrorKind, Usage
+from ccproxy.wire.json import dumps
+
+Phase = Literal["before", "waiting", "streaming", "done"]
+"""Before the upstream was asked, before its first byte went out, after it, at the end."""
+
+
+class Exchange:
+    """One request of a client, from its arrival to its last byte."""
+
+    def __init__(self, id: str, client: str, now: float) -> None:
+        self.id = id
+        self.client = client
+        """The client's dialect."""
+        self.upstream = "none"
+        self.upstream_dialect = "none"
+        self.model = ""
+        self.upstream_model = ""
+        self.streams = False
+        self.began = now
+        self.first_byte: float | None = None
+        self.sent = 0
+        """Bytes of the body that the client was given."""
+        self.status = 0
+        self.attempts = 0
+        self.phase: Phase = "before"
+        self.left = False
+        """Whether the client is gone."""
+        self.aborted: tuple[ErrorKind, str] | None = None
+        """Why the gateway itself ends it."""
+        self.cancel: Callable[[], object] = lambda: None
+        self.error: ErrorKind | None = None
+        self.finish: str | None = None
+        self.usage: Usage | None = None
+        self.losses: Counter[str] = Counter()
+
+    def leave(self) -> None:
+        """The client has gone."""
+        self.left = True
+        self.cancel()
+
+    def abort(self, kind: ErrorKind, message: str) -> None:
+        """End it with an error."""
+        if self.aborted is None:
+            self.aborted = (kind, message)
+            self.cancel()
+
+    def note(self, message: Message | None, losses: Iterable[Loss]) -> None:
+        """What the answer said in the end."""
+        for loss in losses:
+            self.losses[loss.kind] += 1
+        if message is not None:
+            self.usage = message.usage
+            finishes = sorted(message.finishes.items())
+            self.finish = finishes[0][1].reason.unified if finishes else None
+
+    def record(self, now: float) -> dict[str, Any]:
+        """The line of the access log: no bodies, no keys, no addresses."""
+        usage = self.usage or Usage()
+        known = {
+            "id": self.id,
+            "client": self.client,
+            "upstream": self.upstream,
+            "upstream_dialect": self.upstream_dialect,
+            "model": self.model[:200],
+            "upstream_model": self.upstream_model[:200],
+            "stream": self.streams,
+            "status": self.status,
+            "attempts": self.attempts,
+            "input_tokens": usage.total_input,
+            "output_tokens": usage.output,
+            "first_byte_ms": None if self.first_byte is None else round(1000 * (self.first_byte - self.began), 1),
+            "duration_ms": round(1000 * (now - self.began), 1),
+            "finish": self.finish,
+            "error": self.error,
+            "losses": dict(self.losses),
+            "left": self.phase if self.left else None,
+        }
+        return {name: value for name, value in known.items() if value not in (None, {}, "")}
+
+
+class AccessLog(msgspec.Struct, frozen=True):
+    """One line for each exchange: JSON, or for people."""
+
+    form: Literal["json", "text", "off"]
+
+    def write(self, record: dict[str, Any]) -> None:
+        """An exchange is over."""
+        self._put(record, as_text)
+
+    def say(self, level: str, message: str) -> None:
+        """Something that is about no exchange."""
+        self._put({"level": level, "message": message}, lambda _: f"{level}: {message}")
+
+    def _put(self, record: dict[str, Any], text: Callable[[dict[str, Any]], str]) -> None:
+        if self.form == "off" or sys.stderr is None:
+            return
+        line = dumps(record).decode("utf-8", "replace") if self.form == "json" else text(record)
+        try:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):  # nobody reads it any more; the exchanges go on
+            pass
+
+
+def as_text(record: dict[str, Any]) -> str:
+    """A record on one line for people."""
+    tokens = f"{record.get('input_tokens', '?')} in, {record.get('output_tokens', '?')} out"
+    end = record.get("error") or record.get("finish") or ""
+    lost = ", ".join(f"{count} {kind}" for kind, count in record.get("losses", {}).items())
+    left = f", client left {record['left']}" if "left" in record else ""
+    pair = f"{record['client']} -> {record['upstream']} ({record['upstream_dialect']})"
+    lines = f"{record['status']} {pair} {record.get('model', '')!r} {tokens}, {record['duration_ms']} ms {end}{left}"
+    return lines.rstrip() + (f" [lost: {lost}]" if lost else "")

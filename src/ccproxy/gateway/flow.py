@@ -1,0 +1,340 @@
+"""One exchange without I/O: what goes upstream, and what the client gets for what comes back.
+
+An `Answer` takes the upstream's bytes and gives the client's. There are four kinds, by whether the client and the
+upstream stream. Until an answer has given its first byte its error can still be an HTTP error, and another upstream
+asked.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from ccproxy import dialects
+from ccproxy.core.assemble import Message
+from ccproxy.core.errors import StreamFailed
+from ccproxy.core.events import StreamError
+from ccproxy.core.losses import Loss
+from ccproxy.core.spi import Dialect, Endpoint
+from ccproxy.core.store import Store
+from ccproxy.core.vocab import ErrorKind
+from ccproxy.requests import (
+    RequestOptionsDict,
+    TranslatedRequest,
+    translate_count_request,
+    translate_count_response,
+    translate_request,
+)
+from ccproxy.responses import read_response, replay, translate_response
+from ccproxy.translator import Options, Translator
+from ccproxy.wire.array import from_events
+from ccproxy.wire.json import dumps
+
+from . import headers
+from .config import Config, Target, Upstream, UpstreamOptions
+from .routes import upstream_url
+
+RETRIED: frozenset[ErrorKind] = frozenset({"rate_limit", "overloaded", "internal", "timeout", "truncated", "protocol"})
+"""Errors that another attempt, or another upstream, may not have."""
+_CHARACTERS_OF_A_TOKEN = 4
+
+
+class Asked(NamedTuple):
+    """A client's request."""
+
+    dialect: Dialect
+    endpoint: Endpoint
+    headers: Mapping[str, str]
+    body: bytes
+    key: str
+    """The client's own key."""
+    id: str
+
+
+class Plan(NamedTuple):
+    """One request upstream."""
+
+    target: Target
+    upstream: Upstream
+    dialect: Dialect
+    url: str
+    headers: dict[str, str]
+    body: bytes
+    translated: TranslatedRequest
+    client_streams: bool
+    upstream_streams: bool
+
+
+class Answer(Protocol):
+    """What a client gets for one response upstream."""
+
+    media_type: str
+
+    def feed(self, data: bytes) -> bytes: ...
+    def close(self) -> bytes: ...
+    def fail(self, kind: ErrorKind, message: str) -> bytes:
+        """End it with an error that the upstream's bytes do not tell."""
+        ...
+
+    def ping(self) -> bytes:
+        """A sign of life; empty where the dialect has none."""
+        ...
+
+    @property
+    def error(self) -> StreamFailed | None:
+        """Why it failed."""
+        ...
+
+    @property
+    def message(self) -> Message | None: ...
+    @property
+    def losses(self) -> tuple[Loss, ...]: ...
+
+
+def plan(asked: Asked, target: Target, config: Config, key: str, store: Store | None) -> Plan:
+    """The request for a target. Raises `RequestRefused`."""
+    upstream = config.upstreams[target.upstream]
+    dialect = dialects.get(upstream.dialect)
+    endpoints = dialect.endpoints
+    assert endpoints is not None  # the configuration was checked
+    source = asked.dialect
+    options: RequestOptionsDict = {
+        **_fields(upstream.options),
+        "model": target.model or asked.endpoint.model or None,
+        "stream": asked.endpoint.stream,
+    }
+    if asked.endpoint.kind == "count_tokens":
+        translated = translate_count_request(asked.body, source.name, dialect.name, **options)
+        streams = client_streams = False
+    else:
+        translated = translate_request(asked.body, source.name, dialect.name, store=store, **options)
+        client_streams = translated.stream
+        streams = client_streams or upstream.stream == "always"
+        if streams != client_streams:
+            options["stream"] = True
+            translated = translate_request(asked.body, source.name, dialect.name, store=store, **options)
+    same = source.name == dialect.name
+    return Plan(
+        target,
+        upstream,
+        dialect,
+        upstream_url(upstream.url, endpoints, Endpoint(asked.endpoint.kind, translated.model, streams)),
+        headers.upstream(endpoints, asked.headers, same, asked.key if upstream.forward_key else key, upstream.headers),
+        asked.body if translated.untouched else dumps(translated.body),
+        translated,
+        client_streams,
+        streams,
+    )
+
+
+@cache
+def _fields(options: UpstreamOptions) -> RequestOptionsDict:
+    return msgspec.convert(msgspec.structs.asdict(options), RequestOptionsDict)
+
+
+def estimate(asked: Asked) -> bytes:
+    """A number of tokens for an upstream that counts none: a token is about four characters."""
+    count = asked.dialect.count
+    tokens = max(1, len(asked.body) // _CHARACTERS_OF_A_TOKEN)
+    return b"" if count is None else dumps(count.write_answer(tokens))
+
+
+def answer(asked: Asked, planned: Plan, config: Config, store: Store | None, is_stream: bool, created: int) -> Answer:
+    """The answer for an upstream's response, which may be a stream or a body whatever was asked for."""
+    options = Options(
+        created=created,
+        include_usage=planned.translated.include_usage,
+        requested_model=planned.translated.model or None,
+        quirks=planned.upstream.quirks,
+        choices=planned.upstream.choices,
+        tools=planned.translated.tools,
+        store=store,
+        max_frame=config.limits.max_frame,
+        max_waiting=config.limits.max_waiting,
+    )
+    source, target = planned.dialect.name, asked.dialect.name
+    if asked.endpoint.kind == "count_tokens":
+        return _Count(source, target, config.limits.max_response)
+    if is_stream and planned.client_streams:
+        options["normalize"] = planned.upstream.normalize
+        options["input_tokens"] = len(asked.body) // _CHARACTERS_OF_A_TOKEN
+        return _Stream(source, target, options, asked.endpoint.array)
+    if is_stream:
+        return _Collected(source, target, options)
+    return _Body(source, target, options, config.limits.max_response, planned.client_streams)
+
+
+class _Array:
+    """Events as the elements of one JSON array."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def feed(self, events: bytes) -> bytes:
+        elements = from_events(events)
+        if not elements:
+            return b""
+        before = b",\n" if self._begun else b"["
+        self._begun = True
+        return before + elements
+
+    def close(self) -> bytes:
+        return b"]" if self._begun else b"[]"
+
+
+class _Stream:
+    """A stream for a stream."""
+
+    def __init__(self, source: str, target: str, options: Options, array: bool) -> None:
+        self._translator = Translator(source, target, **options)
+        self._array = _Array() if array else None
+        self.media_type = "application/json" if array else "text/event-stream; charset=utf-8"
+
+    def feed(self, data: bytes) -> bytes:
+        out = self._translator.feed(data)
+        return out if self._array is None else self._array.feed(out)
+
+    def close(self) -> bytes:
+        return self._last(self._translator.close())
+
+    def fail(self, kind: ErrorKind, message: str) -> bytes:
+        return self._last(self._translator.fail(kind, message))
+
+    def _last(self, out: bytes) -> bytes:
+        return out if self._array is None else self._array.feed(out) + self._array.close()
+
+    def ping(self) -> bytes:
+        return b"" if self._array is not None else self._translator.ping()
+
+    @property
+    def error(self) -> StreamFailed | None:
+        return self._translator.error
+
+    @property
+    def message(self) -> Message | None:
+        return self._translator.message
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        return self._translator.losses
+
+
+class _Collected:
+    """A body for a client that does not stream, from a stream."""
+
+    media_type = "application/json"
+
+    def __init__(self, source: str, target: str, options: Options) -> None:
+        self._target = target
+        self._translator = Translator(source, source, **options)
+
+    def feed(self, data: bytes) -> bytes:
+        self._translator.feed(data)
+        return b""
+
+    def close(self) -> bytes:
+        self._translator.close()
+        return b"" if self.error is not None else dumps(self._translator.body(self._target))
+
+    def fail(self, kind: ErrorKind, message: str) -> bytes:
+        self._translator.fail(kind, message)
+        return b""
+
+    def ping(self) -> bytes:
+        return b""
+
+    @property
+    def error(self) -> StreamFailed | None:
+        return self._translator.error
+
+    @property
+    def message(self) -> Message | None:
+        return self._translator.message
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        return self._translator.losses
+
+
+class _Count:
+    """A number of tokens."""
+
+    media_type = "application/json"
+    message: Message | None = None
+    losses: tuple[Loss, ...] = ()
+
+    def __init__(self, source: str, target: str, limit: int) -> None:
+        self._source, self._target, self._limit = source, target, limit
+        self._body = b""
+        self.error: StreamFailed | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        self._body += data
+        if len(self._body) > self._limit:
+            self.fail("too_large", f"the response is longer than the limit max_response of {self._limit} bytes")
+        return b""
+
+    def close(self) -> bytes:
+        if self.error is not None:
+            return b""
+        try:
+            return dumps(translate_count_response(self._body, self._source, self._target).body)
+        except StreamFailed as failed:
+            self.error = failed
+            return b""
+
+    def fail(self, kind: ErrorKind, message: str) -> bytes:
+        self.error = self.error or StreamFailed(StreamError(kind, message))
+        return b""
+
+    def ping(self) -> bytes:
+        return b""
+
+
+class _Body:
+    """A body for a body, or for a client that asked for a stream."""
+
+    def __init__(self, source: str, target: str, options: Options, limit: int, streams: bool) -> None:
+        self._source, self._target, self._options = source, target, options
+        self._limit = limit
+        self._streams = streams
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.media_type = "text/event-stream; charset=utf-8" if streams else "application/json"
+        self.error: StreamFailed | None = None
+        self.message: Message | None = None
+        self.losses: tuple[Loss, ...] = ()
+
+    def feed(self, data: bytes) -> bytes:
+        self._size += len(data)
+        if self._size > self._limit:
+            self._pieces.clear()
+            self.fail("too_large", f"the response is longer than the limit max_response of {self._limit} bytes")
+        elif self.error is None:
+            self._pieces.append(data)
+        return b""
+
+    def close(self) -> bytes:
+        if self.error is not None:
+            return b""
+        body = b"".join(self._pieces)
+        try:
+            self.message = read_response(body, self._source, **self._options)
+            if self._streams:
+                return replay(body, self._source, self._target, **self._options)
+            if self._source == self._target:
+                return body
+            translated = translate_response(body, self._source, self._target, **self._options)
+        except StreamFailed as failed:
+            self.error = failed
+            return b""
+        self.losses = translated.losses
+        return dumps(translated.body)
+
+    def fail(self, kind: ErrorKind, message: str) -> bytes:
+        self.error = self.error or StreamFailed(StreamError(kind, message))
+        return b""
+
+    def ping(self) -> bytes:
+        return b""

@@ -1,0 +1,83 @@
+"""Which headers cross, in both directions: those that are listed, and nothing else."""
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from ccproxy.core.losses import Loss
+from ccproxy.core.spi import Endpoints
+
+from .config import is_loopback
+
+REQUEST_ID = "x-request-id"
+LOSSES = "x-ccproxy-losses"
+_LONGEST_ID = 128
+_LONGEST_LOSSES = 1000
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def decode(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """ASGI's headers; of several with one name the first counts."""
+    out: dict[str, str] = {}
+    for name, value in raw:
+        out.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    return out
+
+
+def encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """What goes out; a value with a control character, which could end the header, is left out."""
+    return [
+        (name.encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in headers.items()
+        if not _CONTROL.search(value)
+    ]
+
+
+def request_id(headers: Mapping[str, str], made_up: str) -> str:
+    """The client's id of the request if it has one that can go into a log, else ours."""
+    given = headers.get(REQUEST_ID, "")
+    return given if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() else made_up
+
+
+def is_foreign_page(headers: Mapping[str, str]) -> bool:
+    """Whether a browser asks for a page that is not this machine's.
+
+    Any page can send requests to a port of the machine it is shown on, with a name that it has the browser resolve to
+    127.0.0.1 too. Programs send no origin, or one of a scheme of their own.
+    """
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    try:
+        parts = urlsplit(origin)
+        host = parts.hostname or ""
+    except ValueError:
+        return True
+    return origin == "null" or (parts.scheme in ("http", "https") and not is_loopback(host))
+
+
+def upstream(
+    endpoints: Endpoints, client: Mapping[str, str], same_dialect: bool, key: str, extra: Mapping[str, str]
+) -> dict[str, str]:
+    """The headers of a request upstream. A configured one replaces any other."""
+    out = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "ccproxy"}
+    out |= endpoints.headers
+    if same_dialect:
+        out |= {name: client[name] for name in endpoints.crossing if name in client}
+    if key:
+        out[endpoints.key_headers[0]] = f"Bearer {key}" if endpoints.bearer else key
+    return out | {name.lower(): value for name, value in extra.items()}
+
+
+def returning(endpoints: Endpoints, received: Mapping[str, str], same_dialect: bool) -> dict[str, str]:
+    """What a client gets of an upstream's headers."""
+    if not same_dialect:
+        return {}
+    return {name: value for name, value in received.items() if name.startswith(endpoints.returning)}
+
+
+def losses(lost: Iterable[Loss]) -> dict[str, str]:
+    """The header that names what a request lost: kind, place and what."""
+    shown = [f"{loss.kind} {loss.path}" if loss.path else f"{loss.kind} {loss.detail}" for loss in lost]
+    text = "; ".join(shown).encode("ascii", "replace").decode("ascii").replace("\n", " ").replace("\r", " ")
+    return {LOSSES: text[:_LONGEST_LOSSES]} if text else {}

@@ -1,0 +1,662 @@
+"""The ASGI application. All that waits for a client or an upstream is here; what is said is `flow`'s matter."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from hmac import compare_digest
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from ccproxy import dialects
+from ccproxy.core.errors import CCProxyError, MisuseError, RequestRefused, StreamFailed
+from ccproxy.core.events import StreamError
+from ccproxy.core.spi import Dialect, Endpoint, Endpoints, Model
+from ccproxy.core.store import MemoryStore, Store
+from ccproxy.core.vocab import ErrorKind
+from ccproxy.failures import TranslatedError, error_response, read_error, translate_error
+from ccproxy.wire.json import JSONError, dumps, loads
+
+from . import flow, headers
+from .config import Config, Target, Upstream, secret
+from .exchange import AccessLog, Exchange
+from .metrics import MEDIA_TYPE, Metrics
+from .routes import client_key, find_route, parse_query, upstream_url
+from .upstream import AiohttpClient, Client, Response, UpstreamError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+_ESTIMATED = {headers.LOSSES: "default: the upstream counts no tokens; the number is an estimate"}
+_MODEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LONGEST_ERROR = 1024 * 1024
+_LAST_WORDS = 5.0
+"""Seconds that a client has to take the error in which its stream ends."""
+
+
+class _Failed(Exception):
+    """An attempt failed before the client got a byte."""
+
+    def __init__(self, response: TranslatedError, error: StreamError, may_retry: bool = True) -> None:
+        self.response = response
+        self.error = error
+        self.may_retry = may_retry
+        super().__init__(error.message)
+
+
+class App:
+    """The gateway as an ASGI application. One for each configuration; several may live in one process."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        client: Client | None = None,
+        store: Store | None = None,
+        log: AccessLog | None = None,
+        observer: Callable[[Exchange], None] = lambda _: None,
+    ) -> None:
+        self.config = config
+        self.metrics = Metrics()
+        self.active: set[Exchange] = set()
+        self.draining = False
+        self._client = client or AiohttpClient()
+        self._store = store or (MemoryStore(config.remember_calls) if config.remember_calls else None)
+        self._log = log or AccessLog("json" if config.log == "auto" else config.log)
+        self._observer = observer
+        self._keys = {name: secret(upstream.key) for name, upstream in config.upstreams.items()}
+        listed = [secret(reference) for reference in config.client_keys]
+        self._client_keys = [line.strip().encode() for text in listed for line in text.splitlines() if line.strip()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def drain(self) -> None:
+        """Take no new exchanges, and wait for those under way; what is not over by then ends in an error."""
+        self.draining = True
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.config.drain
+        while self.active and loop.time() < end:
+            await asyncio.sleep(0.05)
+        for exchange in list(self.active):
+            exchange.abort("overloaded", "the gateway is shutting down")
+        end = loop.time() + 5
+        while self.active and loop.time() < end:
+            await asyncio.sleep(0.02)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self._client.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    # Requests
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        page = self._page(method, path)
+        if page is not None:
+            await _respond(send, *page)
+            return
+        received = headers.decode(scope["headers"])
+        query = parse_query(scope.get("query_string", b""))
+        dialect, endpoint = find_route(method, path, query, received)
+        exchange = Exchange(headers.request_id(received, uuid4().hex), dialect.name, time.perf_counter())
+        task = asyncio.current_task()
+        assert task is not None
+        exchange.cancel = task.cancel
+        self.active.add(exchange)
+        self.metrics.active.inc()
+        sender = _Sender(send, exchange)
+        try:
+            await self._answer(scope, receive, sender, exchange, dialect, endpoint, query, received)
+        except asyncio.CancelledError:
+            if not exchange.left and exchange.aborted is None:
+                raise
+            task.uncancel()
+            if exchange.aborted is not None and not exchange.left:
+                exchange.error = exchange.aborted[0]
+                await sender.error(error_response(StreamError(*exchange.aborted), dialect.name, exchange.id))
+        except Exception as bug:  # whatever it is, the client gets its dialect's error, and the log no body
+            exchange.error = "internal"
+            self._log.say("error", f"{exchange.id}: {_place(bug)}")
+            failed = StreamError("internal", "the gateway itself failed")
+            await sender.error(error_response(failed, dialect.name, exchange.id))
+        finally:
+            self.active.discard(exchange)
+            self._over(exchange)
+
+    def _page(self, method: str, path: str) -> tuple[int, dict[str, str], bytes] | None:
+        if method not in ("GET", "HEAD"):
+            return None
+        plain = {"content-type": "text/plain; charset=utf-8"}
+        match path:
+            case "/" if method == "HEAD":
+                return 200, plain, b""
+            case "/":
+                return 200, plain, b"ccproxy\n"
+            case "/health/live":
+                return 200, plain, b"ok\n"
+            case "/health/ready":
+                return (503, plain, b"draining\n") if self.draining else (200, plain, b"ok\n")
+            case "/metrics":
+                return 200, {"content-type": MEDIA_TYPE}, self.metrics.text()
+            case _:
+                return None
+
+    def _over(self, exchange: Exchange) -> None:
+        metrics, pair = self.metrics, (exchange.client, exchange.upstream)
+        now = time.perf_counter()
+        metrics.active.dec()
+        counted = metrics.exchanges(*pair, exchange.status)
+        counted.requests.inc()
+        counted.duration.observe(now - exchange.began)
+        if exchange.first_byte is not None:
+            counted.first_byte.observe(exchange.first_byte - exchange.began)
+        if exchange.usage is not None:
+            metrics.count_usage(*pair, exchange.usage)
+        for kind, count in exchange.losses.items():
+            metrics.losses.labels(*pair, kind).inc(count)
+        if exchange.left:
+            metrics.disconnects.labels(*pair, exchange.phase).inc()
+        self._log.write(exchange.record(now))
+        self._observer(exchange)
+
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        sender: "_Sender",
+        exchange: Exchange,
+        dialect: Dialect,
+        endpoint: Endpoint | None,
+        query: dict[str, str],
+        received: dict[str, str],
+    ) -> None:
+        """Check the request, then ask. Errors of our own are sent from here."""
+        endpoints = dialect.endpoints
+        assert endpoints is not None
+        try:
+            key = self._admit(scope, exchange, endpoints, endpoint, query, received)
+            body = await self._body(receive)
+            if body is None:
+                exchange.left = True
+                return
+            watcher = asyncio.create_task(_watch(receive, exchange))
+            sender.before_end = watcher.cancel
+            try:
+                await self._serve(sender, exchange, dialect, endpoint, received, body, key)
+            finally:
+                watcher.cancel()
+        except RequestRefused as refused:
+            exchange.error = refused.kind
+            await sender.error(error_response(refused, dialect.name, exchange.id))
+        except _Failed as failed:
+            exchange.error = failed.error.kind
+            await sender.error(failed.response)
+        except MisuseError as error:
+            exchange.error = "bad_request"
+            await sender.error(error_response(RequestRefused("", str(error)), dialect.name, exchange.id))
+
+    def _admit(
+        self,
+        scope: Scope,
+        exchange: Exchange,
+        endpoints: Endpoints,
+        endpoint: Endpoint | None,
+        query: dict[str, str],
+        received: dict[str, str],
+    ) -> str:
+        """The client's key, if it may ask. Raises `RequestRefused`."""
+        limits = self.config.limits
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > limits.max_headers:
+            raise RequestRefused("", f"the headers are longer than {limits.max_headers} bytes", "too_large")
+        key = client_key(endpoints, received, query)
+        if not self._client_keys and headers.is_foreign_page(received):
+            why = "a web page of another host may not ask; set client_keys, and its requests count by their key"
+            raise RequestRefused("", why, "permission")
+        if self._client_keys:
+            given = key.encode("utf-8", "surrogateescape")
+            matches = [compare_digest(given, known) for known in self._client_keys]  # all of them: no early way out
+            if not any(matches):
+                raise RequestRefused("", "the key is none of this gateway's", "auth")
+        if endpoint is None:
+            raise RequestRefused("", f"there is nothing at {scope['method']} {scope['path'][:200]}", "not_found")
+        if self.draining:
+            raise RequestRefused("", "the gateway is shutting down", "overloaded")
+        if len(self.active) > limits.max_exchanges:
+            raise RequestRefused("", "the gateway has as many requests under way as it may have", "rate_limit")
+        return key
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        """The whole body; None if the client left. Raises `RequestRefused` where it is too long."""
+        limit = self.config.limits.max_body
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > limit:
+                raise RequestRefused("", f"the body is longer than {limit} bytes", "too_large")
+            pieces.append(piece)
+            if not message.get("more_body", False):
+                return b"".join(pieces)
+
+    async def _serve(
+        self,
+        sender: "_Sender",
+        exchange: Exchange,
+        dialect: Dialect,
+        endpoint: Endpoint | None,
+        received: dict[str, str],
+        body: bytes,
+        key: str,
+    ) -> None:
+        assert endpoint is not None
+        if endpoint.kind in ("models", "model"):
+            await self._models(sender, exchange, dialect, endpoint)
+            return
+        asked = flow.Asked(dialect, endpoint, received, body, key, exchange.id)
+        exchange.model = endpoint.model or _named_model(body)
+        targets = self.config.route(exchange.model)
+        if not targets:
+            raise RequestRefused("model", f"no upstream serves the model {exchange.model!r}", "not_found")
+        total = self.config.upstreams[targets[0].upstream].timeouts.total
+        timer: asyncio.TimerHandle | None = None
+        if total > 0:
+            why = "the exchange took longer than it may"
+            timer = asyncio.get_running_loop().call_later(total, exchange.abort, "timeout", why)
+        try:
+            await self._try(sender, exchange, asked, targets)
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def _try(self, sender: "_Sender", exchange: Exchange, asked: flow.Asked, targets: tuple[Target, ...]) -> None:
+        """Ask the targets in turn, each as often as it may be, until one begins to answer."""
+        last: _Failed | None = None
+        for position, target in enumerate(targets):
+            upstream = self.config.upstreams[target.upstream]
+            if asked.endpoint.kind == "count_tokens" and dialects.get(upstream.dialect).count is None:
+                exchange.upstream, exchange.upstream_dialect = target.upstream, upstream.dialect
+                out_headers = {"content-type": "application/json", headers.REQUEST_ID: asked.id, **_ESTIMATED}
+                await sender.body(200, out_headers, flow.estimate(asked), more=False)
+                return
+            try:
+                planned = flow.plan(asked, target, self.config, self._keys[target.upstream], self._store)
+            except RequestRefused:
+                if last is not None:
+                    continue  # a fall-back that can't serve this; the first error says more
+                if position + 1 == len(targets):
+                    raise
+                continue
+            exchange.upstream, exchange.upstream_dialect = target.upstream, planned.dialect.name
+            exchange.upstream_model, exchange.streams = planned.translated.model, planned.client_streams
+            wait = upstream.retries.backoff
+            for attempt in range(max(1, upstream.retries.attempts)):
+                exchange.attempts += 1
+                exchange.phase = "waiting"
+                try:
+                    await self._attempt(sender, exchange, asked, planned)
+                except _Failed as failed:
+                    last = failed
+                    self.metrics.upstream_errors.labels(target.upstream, failed.error.kind).inc()
+                    told = failed.error.retry_after
+                    pause = wait if told is None else told
+                    if not failed.may_retry or failed.error.kind not in flow.RETRIED:
+                        raise
+                    if attempt + 1 == upstream.retries.attempts or pause > upstream.retries.max_backoff:
+                        break
+                    self.metrics.retries.labels(target.upstream).inc()
+                    await asyncio.sleep(pause)
+                    wait *= 2
+                else:
+                    return
+        assert last is not None
+        raise last
+
+    async def _attempt(self, sender: "_Sender", exchange: Exchange, asked: flow.Asked, planned: flow.Plan) -> None:
+        """One request upstream. Raises `_Failed` while the client has no byte."""
+        client = asked.dialect.name
+        response: Response | None = None
+        try:
+            try:
+                response = await self._client.open(
+                    "POST", planned.url, planned.headers, planned.body, planned.upstream.timeouts
+                )
+                if not 200 <= response.status < 300:
+                    raise await self._refused(response, asked, planned)
+                await self._pass(sender, exchange, asked, planned, response)
+            except UpstreamError as error:
+                raise self._failed(StreamError(error.kind, error.message), True, client, exchange.id) from None
+        finally:
+            if response is not None:
+                response.close()
+
+    def _failed(self, error: StreamError, may_retry: bool, client: str, id: str) -> _Failed:
+        return _Failed(error_response(error, client, id), error, may_retry)
+
+    async def _refused(self, response: Response, asked: flow.Asked, planned: flow.Plan) -> _Failed:
+        """The error that an upstream's error response is."""
+        pieces: list[bytes] = []
+        with suppress(UpstreamError):  # what there is of it will do
+            await _collect(response, pieces, _LONGEST_ERROR, planned.upstream.timeouts.idle)
+        body = b"".join(pieces)
+        source, target = planned.dialect.name, asked.dialect.name
+        if response.status < 400:  # a redirect, which is not followed
+            error = StreamError("internal", f"the upstream answered with status {response.status}")
+            return self._failed(error, False, target, asked.id)
+        error = read_error(response.status, response.headers, body, source)
+        translated = translate_error(response.status, response.headers, body, source, target)
+        retry = response.headers.get("x-should-retry", "") != "false"
+        kept = {name: value for name, value in translated.headers.items() if _crosses(name, asked.dialect.endpoints)}
+        status = translated.status if translated.status < 600 else 502  # HTTP has no others
+        said = msgspec.structs.replace(translated, status=status, headers={headers.REQUEST_ID: asked.id} | kept)
+        return _Failed(said, error, retry)
+
+    async def _pass(
+        self, sender: "_Sender", exchange: Exchange, asked: flow.Asked, planned: flow.Plan, response: Response
+    ) -> None:
+        """The response, as it comes. Raises `_Failed` while the client has no byte."""
+        media_type = response.headers.get("content-type", "")
+        is_stream = "event-stream" in media_type or (planned.upstream_streams and "json" not in media_type)
+        answer = flow.answer(asked, planned, self.config, self._store, is_stream, int(time.time()))
+        same = asked.dialect.name == planned.dialect.name
+        endpoints = planned.dialect.endpoints
+        assert endpoints is not None
+        out_headers = headers.returning(endpoints, response.headers, same)
+        out_headers |= {"content-type": answer.media_type, headers.REQUEST_ID: asked.id}
+        out_headers |= headers.losses(planned.translated.losses)
+        if planned.client_streams:
+            out_headers |= _STREAM_HEADERS
+        gaps = self.metrics.gap.labels(exchange.client, exchange.upstream)
+        pulse = _Pulse(self.config, planned.upstream, exchange, answer, sender, out_headers)
+        last_read: float | None = None
+        try:
+            more = True
+            while more:
+                pulse.waits()
+                try:
+                    data = await response.read()
+                except UpstreamError:
+                    data = b""
+                now = pulse.reads()
+                if last_read is not None:
+                    gaps.observe(now - last_read)
+                last_read = now
+                out = answer.feed(data) if data else answer.close()
+                more = bool(data) and answer.error is None
+                await pulse.settle()
+                if answer.error is not None and not sender.started:
+                    raise self._failed(*_ours(answer.error.event), exchange.client, asked.id)
+                if out:
+                    exchange.phase = "streaming"
+                    await sender.body(200, out_headers, out, more)
+        except asyncio.CancelledError:
+            why = exchange.aborted or pulse.stalled
+            if exchange.left or why is None or (exchange.aborted and not sender.started):
+                raise
+            _uncancel()
+            response.close()  # before the client takes the rest, or does not
+            if not sender.started:
+                raise self._failed(StreamError(*why), True, exchange.client, asked.id) from None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS):
+                    await sender.last(200, out_headers, answer.fail(*why))
+        finally:
+            pulse.stop()
+            exchange.losses.clear()  # those of an earlier attempt
+            exchange.note(answer.message, [*planned.translated.losses, *answer.losses])
+            if answer.error is not None:
+                exchange.error = answer.error.kind
+                if sender.started:
+                    self.metrics.upstream_errors.labels(exchange.upstream, answer.error.kind).inc()
+        exchange.phase = "done"
+        await sender.last(200, out_headers, b"")
+
+    # Models
+
+    async def _models(self, sender: "_Sender", exchange: Exchange, dialect: Dialect, endpoint: Endpoint) -> None:
+        endpoints = dialect.endpoints
+        assert endpoints is not None
+        models = await self._listed(exchange, dialect)
+        if endpoint.kind == "model":
+            wanted = endpoint.model.removeprefix("models/")
+            model = next((model for model in models if model.id == wanted), None)
+            if model is None:
+                raise RequestRefused("model", f"there is no model {wanted!r}", "not_found")
+            payload = endpoints.write_model(model)
+        else:
+            payload = endpoints.write_models(models)
+        content = {"content-type": "application/json", headers.REQUEST_ID: exchange.id}
+        await sender.body(200, content, dumps(payload), more=False)
+
+    async def _listed(self, exchange: Exchange, dialect: Dialect) -> list[Model]:
+        """The models that are named in the configuration; of upstreams without rules, those that they list."""
+        named = [Model(id=rule.match) for rule in self.config.models if not set("*?") & set(rule.match)]
+        if named:
+            return named
+        models: dict[str, Model] = {}
+        for name, upstream in self.config.upstreams.items():
+            exchange.upstream, exchange.upstream_dialect = name, upstream.dialect
+            for model in await self._list_of(name, upstream, dialect, exchange.id):
+                models.setdefault(model.id, model)
+        return list(models.values())
+
+    async def _list_of(self, name: str, upstream: Upstream, dialect: Dialect, id: str) -> list[Model]:
+        source = dialects.get(upstream.dialect)
+        endpoints = source.endpoints
+        assert endpoints is not None
+        url = upstream_url(upstream.url, endpoints, Endpoint("models"))
+        sent = headers.upstream(endpoints, {}, False, self._keys[name], upstream.headers)
+        try:
+            response = await self._client.open("GET", url, sent, b"", upstream.timeouts)
+            try:
+                pieces: list[bytes] = []
+                await _collect(response, pieces, self.config.limits.max_response, upstream.timeouts.idle)
+            finally:
+                response.close()
+            body = b"".join(pieces)
+            if 300 <= response.status < 400:
+                raise UpstreamError("internal", f"the upstream answered with status {response.status}")
+            if response.status >= 400:
+                translated = translate_error(response.status, response.headers, body, source.name, dialect.name)
+                raise _Failed(translated, read_error(response.status, response.headers, body, source.name))
+            return endpoints.read_models(loads(body))
+        except UpstreamError as error:
+            raise self._failed(StreamError(error.kind, error.message), True, dialect.name, id) from None
+        except (*JSONError, CCProxyError, AttributeError):
+            failed = StreamError("protocol", "the upstream's list of models is none")
+            raise self._failed(failed, True, dialect.name, id) from None
+
+
+class _Sender:
+    """The response of one exchange: its head with the first byte, its end once."""
+
+    def __init__(self, send: Send, exchange: Exchange) -> None:
+        self._send = send
+        self._exchange = exchange
+        self.started = False
+        self.ended = False
+        self.before_end: Callable[[], object] = lambda: None
+
+    async def body(self, status: int, out_headers: dict[str, str], data: bytes, more: bool) -> None:
+        """Some of the body. The last of it ends the response."""
+        if not self.started:
+            self.started = True
+            self._exchange.status = status
+            self._exchange.first_byte = time.perf_counter()
+            encoded = headers.encode(out_headers)
+            if not more:
+                encoded.append((b"content-length", str(len(data)).encode()))
+            await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+        if not more:
+            self.ended = True
+            self.before_end()
+        self._exchange.sent += len(data)
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def last(self, status: int, out_headers: dict[str, str], data: bytes) -> None:
+        """The end of the body, unless it was sent."""
+        if not self.ended:
+            await self.body(status, out_headers, data, more=False)
+
+    async def error(self, response: TranslatedError) -> None:
+        """An error response, if nothing was sent."""
+        if not self.started and not self._exchange.left:
+            await self.body(response.status, response.headers, dumps(response.body), more=False)
+
+
+class _Pulse:
+    """One timer for a stream: gives the client a sign of life in silence, and up on an upstream that says nothing."""
+
+    def __init__(
+        self,
+        config: Config,
+        upstream: Upstream,
+        exchange: Exchange,
+        answer: flow.Answer,
+        sender: _Sender,
+        out_headers: dict[str, str],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._keepalive = config.keepalive
+        self._idle = upstream.timeouts.idle
+        self._exchange = exchange
+        self._answer = answer
+        self._sender = sender
+        self._headers = out_headers
+        self._waiting_since: float | None = None
+        self._last_sign = self._loop.time()
+        self._ping: asyncio.Task[None] | None = None
+        self.stalled: tuple[ErrorKind, str] | None = None
+        """Why it has ended the exchange."""
+        waits = [seconds for seconds in (self._keepalive, self._idle) if seconds > 0]
+        self._interval = min(waits) / 4 if waits else 0.0
+        self._timer = self._loop.call_later(self._interval, self._beat) if waits else None
+
+    def waits(self) -> None:
+        """The upstream is being read."""
+        self._waiting_since = self._loop.time()
+
+    def reads(self) -> float:
+        """The upstream has said something. Gives the time."""
+        now = self._last_sign = self._loop.time()
+        self._waiting_since = None
+        return now
+
+    async def settle(self) -> None:
+        """Let what the client is being given arrive before anything else."""
+        if self._ping is not None:
+            await self._ping
+            self._ping = None
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._ping is not None:
+            self._ping.cancel()
+
+    def _beat(self) -> None:
+        now = self._loop.time()
+        since = self._waiting_since
+        if since is not None:
+            if self._idle and now - since >= self._idle:
+                self.stalled = ("timeout", f"the upstream has said nothing for {self._idle:g} s")
+                self._exchange.cancel()
+                return
+            pinging = self._ping is not None and not self._ping.done()
+            if self._keepalive and now - max(since, self._last_sign) >= self._keepalive and not pinging:
+                self._last_sign = now
+                sign = self._answer.ping()
+                if sign:
+                    self._ping = self._loop.create_task(self._sender.body(200, self._headers, sign, more=True))
+        self._timer = self._loop.call_later(self._interval, self._beat)
+
+
+async def _watch(receive: Receive, exchange: Exchange) -> None:
+    """Wait for the client to leave: sending does not tell that it has."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    exchange.leave()
+
+
+async def _collect(response: Response, pieces: list[bytes], limit: int, idle: float) -> None:
+    """Read a body to its end, or until it is longer than the limit. Raises `UpstreamError`."""
+    while sum(map(len, pieces)) <= limit:
+        try:
+            async with asyncio.timeout(idle or None):
+                data = await response.read()
+        except TimeoutError:
+            raise UpstreamError("timeout", f"the upstream has said nothing for {idle:g} s") from None
+        if not data:
+            return
+        pieces.append(data)
+
+
+def _ours(error: StreamError) -> tuple[StreamError, bool]:
+    """The error of an answer, and whether another attempt may not have it. What is too long is the upstream's fault."""
+    if error.kind == "too_large" and not error.raw:
+        return msgspec.structs.replace(error, kind="protocol"), False
+    return error, True
+
+
+def _place(bug: BaseException) -> str:
+    """Where a mistake of ours came to light; its message may hold what a client said."""
+    trace = bug.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+    return f"{type(bug).__name__}{where}"
+
+
+def _uncancel() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+
+
+def _named_model(body: bytes) -> str:
+    """The model that a body names; what else is wrong with it, its translation will say."""
+    try:
+        model = loads(_MODEL.decode(body).get("model", b'""'))
+    except JSONError:
+        return ""
+    return model if isinstance(model, str) else ""
+
+
+def _crosses(name: str, endpoints: Endpoints | None) -> bool:
+    """Whether a header of an error response goes to the client."""
+    listed = ("content-type", "retry-after", "retry-after-ms", "x-should-retry", "request-id", headers.REQUEST_ID)
+    return name in listed or (endpoints is not None and name.startswith(endpoints.returning))
+
+
+async def _respond(send: Send, status: int, out_headers: dict[str, str], body: bytes) -> None:
+    length = {"content-length": str(len(body))}
+    await send({"type": "http.response.start", "status": status, "headers": headers.encode(out_headers | length)})
+    await send({"type": "http.response.body", "body": body})
+
+
+def create_app(config: Config, **options: Any) -> App:
+    """An ASGI application to serve or to mount. Raises `ConfigError` if a key that is referred to is not there."""
+    return App(config, **options)
+
+
+__all__ = ["App", "ErrorKind", "StreamFailed", "create_app"]

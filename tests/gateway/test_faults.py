@@ -1,0 +1,581 @@
+"""What upstreams do wrong: it ends in the client dialect's error, never in a success, and is tried again only in time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple
+
+import pytest
+
+from ccproxy.gateway.exchange import Exchange
+from tests.oracles import ORACLES
+
+from .answers import DIALECTS, SPEECHES, TEXT, question, told
+from .stage import PATIENCE, Gateway, Reply, Stage, ask, configure, gateway, in_loop, in_thread, one, send
+from .upstream import (
+    STREAM,
+    Call,
+    Script,
+    Upstream,
+    body,
+    compressed,
+    cut,
+    joined,
+    killed,
+    page,
+    spoilt,
+    stalled,
+    stream,
+    upstream,
+)
+
+CLIENTS = pytest.mark.parametrize("client", DIALECTS)
+UPSTREAMS = pytest.mark.parametrize("dialect", DIALECTS)
+WAYS = pytest.mark.parametrize("streams", [True, False], ids=["stream", "body"])
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+BAD_GATEWAY = dict.fromkeys(DIALECTS, 502) | {"gemini": 500}
+SOON = 0.15
+
+
+def speaks(client: str) -> str:
+    """Another dialect than the client's."""
+    return "openai-chat" if client == "anthropic" else "anthropic"
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "headers": {"timeouts": {"headers": SOON}},
+    "idle": {"timeouts": {"idle": SOON}},
+    "total": {"timeouts": {"total": 2 * SOON}},
+    "patient": {"timeouts": {"total": SOON}, "retries": {"attempts": 3, "backoff": 5.0}},
+    "three": {"retries": {"attempts": 3, "backoff": 0.01, "max_backoff": 0.5}},
+}
+"""What is said of an upstream."""
+
+
+class Bench:
+    """A server that is scripted, two gateways in front of it, and a server to turn to when that fails.
+
+    The model names the dialect that the server speaks, and the settings.
+    """
+
+    def __init__(self, stage: Stage, server: Upstream, other: Upstream, gateways: dict[str, Gateway]) -> None:
+        self.stage = stage
+        self.server = server
+        self.other = other
+        self.gateways = gateways
+
+    def ask(
+        self, client: str, dialect: str, *scripts: Script, streams: bool = True, settings: str = "plain", **more: Any
+    ) -> Tried:
+        """A question of the client to an upstream that does as the scripts say, the last one from then on."""
+        return self.stage.wait(self._ask(client, dialect, scripts, streams, settings, **more))
+
+    async def _ask(
+        self,
+        client: str,
+        dialect: str,
+        scripts: tuple[Script, ...],
+        streams: bool,
+        settings: str,
+        gateway: str = "plain",
+    ) -> Tried:
+        served = self.gateways[gateway]
+        for server in (self.server, self.other):
+            server.calls.clear()
+            server.scripts.clear()
+            server.heard = served.first_byte
+        self.server.scripts += scripts[:-1]
+        self.server.script = scripts[-1]
+        served.exchanges.clear()
+        began = asyncio.get_running_loop().time()
+        reply = await ask(served, client, streams=streams, model=f"{dialect}.{settings}")
+        (exchange,) = await served.over()
+        assert served.said == []
+        assert exchange.attempts == len(self.server.calls) + len(self.other.calls)
+        for call in self.server.calls:
+            if not call.whole:
+                async with asyncio.timeout(PATIENCE):
+                    await call.left.wait()
+        seconds = asyncio.get_running_loop().time() - began
+        return Tried(reply, exchange, list(self.server.calls), list(self.other.calls), seconds)
+
+    def fails(
+        self, client: str, script: Script, *, streams: bool = True, settings: str = "plain", **more: Any
+    ) -> Tried:
+        """The same of an upstream of another dialect, where an error comes of it."""
+        tried = self.ask(client, speaks(client), script, streams=streams, settings=settings, **more)
+        assert tried.exchange.error is not None
+        return tried
+
+
+class Tried(NamedTuple):
+    reply: Reply
+    exchange: Exchange
+    calls: list[Call]
+    elsewhere: list[Call]
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    made: list[Bench] = []
+
+    async def main(stage: Stage, ready: Any) -> None:
+        async with AsyncExitStack() as stack:
+            server = await stack.enter_async_context(upstream())
+            other = await stack.enter_async_context(upstream(stream(*SPEECHES["gemini"].text)))
+            tables = {
+                f"{dialect}.{name}": {"dialect": dialect, "url": server.url, **settings}
+                for dialect in DIALECTS
+                for name, settings in SETTINGS.items()
+            }
+            tables["there"] = {"dialect": "gemini", "url": other.url}
+            fallback = [{"upstream": "there", "model": "other"}]
+            rules = [{"match": name, "upstream": name} for name in tables]
+            rules += [{"match": f"{name}.or.there", "upstream": name, "fallback": fallback} for name in tables]
+            plain = configure(tables, models=rules)
+            small = configure(tables, models=rules, limits={"max_frame": 4000, "max_response": 4000})
+            lively = configure(tables, models=rules, keepalive=SOON / 2)
+            gateways = {
+                "plain": await stack.enter_async_context(gateway(plain)),
+                "small": await stack.enter_async_context(gateway(small)),
+                "lively": await stack.enter_async_context(gateway(lively)),
+            }
+            made.append(Bench(stage, server, other, gateways))
+            ready()
+            await stage.forever()
+
+    with in_thread(main):
+        yield made[0]
+
+
+def refused(client: str, reply: Reply) -> str:
+    """The message of an HTTP error."""
+    assert reply.status >= 400
+    assert reply.headers["content-type"] == "application/json"
+    return told(client, reply.json)[1]
+
+
+def broke_off(client: str, reply: Reply) -> str:
+    """The message of a stream that ended in an error."""
+    assert reply.status == 200
+    verdict = ORACLES[client].accept(reply.body)
+    assert verdict.ok and verdict.api_error is not None and not verdict.complete
+    return str(verdict.api_error["message"])
+
+
+def words_of(client: str) -> list[bytes]:
+    """The frames of the upstream until all the words are out."""
+    speech = SPEECHES[speaks(client)]
+    return speech.text[: speech.said]
+
+
+# Killed
+
+
+@WAYS
+@CLIENTS
+def test_nobody_listens(client: str, streams: bool) -> None:
+    async def main() -> Reply:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
+            url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+            async with gateway(one(speaks(client), url)) as served:
+                return await ask(served, client, streams=streams)
+
+    reply = in_loop(main)
+    assert "can't be reached" in refused(client, reply)
+    assert b"127.0.0.1" not in reply.body
+
+
+@WAYS
+@CLIENTS
+@pytest.mark.parametrize("said", [b"", HEAD[:20], HEAD], ids=["accepted", "in the head", "after the head"])
+def test_killed_before_the_first_byte(bench: Bench, client: str, streams: bool, said: bytes) -> None:
+    tried = bench.fails(client, killed(said), streams=streams)
+    assert refused(client, tried.reply)
+    assert len(tried.calls) == 1
+
+
+@CLIENTS
+@pytest.mark.parametrize("piece", [b"", b'event: x\ndata: {"type":'], ids=["between frames", "in a frame"])
+def test_killed_in_the_middle(bench: Bench, client: str, piece: bytes) -> None:
+    said = joined(words_of(client)) + piece
+    tried = bench.fails(client, killed(HEAD + b"%x\r\n%b\r\n" % (len(said), said), words=True))
+    broke_off(client, tried.reply)
+    assert TEXT.split()[0].encode() in tried.reply.body
+    assert len(tried.calls) == 1
+
+
+@CLIENTS
+def test_half_closed(bench: Bench, client: str) -> None:
+    async def script(call: Call) -> None:
+        await call.head(200, {"content-type": STREAM})
+        await call.send(joined(words_of(client)))
+        call.half_close()
+        await call.left.wait()
+
+    tried = bench.fails(client, script)
+    broke_off(client, tried.reply)
+
+
+# Stalled
+
+
+@WAYS
+@CLIENTS
+def test_no_head(bench: Bench, client: str, streams: bool) -> None:
+    tried = bench.fails(client, stalled(head=False), streams=streams, settings="headers")
+    assert "no response from the upstream within" in refused(client, tried.reply)
+    assert tried.reply.status == 504
+    assert tried.calls[0].left.is_set()
+
+
+@CLIENTS
+def test_silence_before_the_first_event(bench: Bench, client: str) -> None:
+    tried = bench.fails(client, stalled(), settings="idle")
+    assert "has said nothing" in refused(client, tried.reply)
+    assert tried.reply.status == 504 and tried.calls[0].left.is_set()
+
+
+@CLIENTS
+def test_silence_in_the_middle(bench: Bench, client: str) -> None:
+    tried = bench.fails(client, stalled(*words_of(client)), settings="idle")
+    assert "has said nothing" in broke_off(client, tried.reply)
+    assert tried.calls[0].left.is_set()
+
+
+@CLIENTS
+def test_silence_in_a_body(bench: Bench, client: str) -> None:
+    async def script(call: Call) -> None:
+        await call.raw(b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"id"')
+        await call.left.wait()
+
+    tried = bench.fails(client, script, streams=False, settings="idle")
+    assert "has said nothing" in refused(client, tried.reply)
+    assert tried.reply.status == 504 and tried.calls[0].left.is_set()
+
+
+@CLIENTS
+def test_silence_in_an_error(bench: Bench, client: str) -> None:
+    """The status says what failed, though the body never comes."""
+
+    async def script(call: Call) -> None:
+        await call.raw(b"HTTP/1.1 503 No\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{")
+        await call.left.wait()
+
+    tried = bench.fails(client, script, settings="idle")
+    assert refused(client, tried.reply)
+    assert tried.reply.status == (529 if client == "anthropic" else 503)
+
+
+@CLIENTS
+def test_the_whole_takes_too_long(bench: Bench, client: str) -> None:
+    async def script(call: Call) -> None:
+        await call.head(200, {"content-type": STREAM})
+        for frame in words_of(client):
+            await call.send(frame)
+        while not call.left.is_set():
+            await call.send(b": still here\n\n")
+            await asyncio.sleep(0.02)
+
+    tried = bench.fails(client, script, settings="total")
+    assert "longer than it may" in broke_off(client, tried.reply)
+    assert tried.calls[0].left.is_set()
+
+
+@WAYS
+@CLIENTS
+def test_too_long_before_the_first_byte(bench: Bench, client: str, streams: bool) -> None:
+    tried = bench.fails(client, stalled(head=False), streams=streams, settings="total")
+    assert "longer than it may" in refused(client, tried.reply)
+    assert tried.reply.status == 504
+
+
+@CLIENTS
+def test_too_long_between_two_attempts(bench: Bench, client: str) -> None:
+    tried = bench.fails(client, body({}, 503), settings="patient")
+    assert "longer than it may" in refused(client, tried.reply)
+    assert len(tried.calls) == 1
+
+
+def test_models_that_never_come() -> None:
+    async def main() -> int:
+        async with (
+            upstream(stalled()) as server,
+            gateway(one("anthropic", server.url, {"timeouts": {"idle": SOON}})) as served,
+        ):
+            return (await send(f"{served.url}/v1/models")).status
+
+    assert in_loop(main) == 504
+
+
+# Nonsense
+
+
+@WAYS
+@CLIENTS
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(killed(b"\x16\x03\x01 SSH-2.0 what\r\n\r\n"), id="no HTTP"),
+        pytest.param(killed(b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n"), id="a header without a colon"),
+        pytest.param(killed(HEAD + b"zz\r\nhello\r\n"), id="a chunk of no size"),
+        pytest.param(stream(b"what is this", b"\xff\xfe\x00"), id="no events"),
+        pytest.param(stream(b"data: {\n\ndata: }\n\n"), id="no JSON"),
+        pytest.param(stream(b"data: 7\n\n"), id="no object"),
+        pytest.param(stream(), id="nothing"),
+        pytest.param(page("<html><h1>Please sign in</h1></html>"), id="a page"),
+        pytest.param(body(b"", 200), id="an empty body"),
+        pytest.param(body([1, 2]), id="another JSON"),
+        pytest.param(body({"hello": "world"}), id="another object"),
+        pytest.param(body(b"", 204), id="no content"),
+        pytest.param(body(b"", 302, {"location": "http://example.invalid/"}), id="a redirect"),
+        pytest.param(body(b"not gzip", 200, {"content-encoding": "gzip"}), id="gzip that is none"),
+        pytest.param(page("<html>Bad gateway</html>", 502), id="a page with an error"),
+        pytest.param(body({"message": "?"}, 999), id="a status that is none"),
+        pytest.param(body({"error": {"message": "?"}}, 600), id="another status that is none"),
+    ],
+)
+def test_nonsense(bench: Bench, client: str, script: Script, streams: bool) -> None:
+    tried = bench.fails(client, script, streams=streams)
+    assert refused(client, tried.reply)
+    assert 400 <= tried.reply.status < 600
+    assert len(tried.calls) == 1
+
+
+@CLIENTS
+@pytest.mark.parametrize("status", [999, 600])
+def test_a_strange_status_of_the_same_dialect(bench: Bench, client: str, status: int) -> None:
+    assert bench.ask(client, client, body({"error": {"message": "?"}}, status)).reply.status == 502
+
+
+@CLIENTS
+@pytest.mark.parametrize(
+    "garbage",
+    [b"<html>", b"data: {]\n\n", b"data: [1]\n\n", b"\xff\xfe\xfd", b"event: error\n\n"],
+    ids=["a page", "no JSON", "no object", "no text", "an empty event"],
+)
+def test_nonsense_in_the_middle(bench: Bench, client: str, garbage: bytes) -> None:
+    tried = bench.fails(client, spoilt(words_of(client), garbage))
+    broke_off(client, tried.reply)
+
+
+@CLIENTS
+def test_an_event_that_is_too_long(bench: Bench, client: str) -> None:
+    script = spoilt(words_of(client), b"data: " + b"x" * 5000)
+    tried = bench.fails(client, script, gateway="small")
+    assert "max_frame" in broke_off(client, tried.reply)
+
+
+@CLIENTS
+def test_a_first_event_that_is_too_long(bench: Bench, client: str) -> None:
+    """It is the upstream's fault, not the size of the request; and not asked for again."""
+    tried = bench.fails(client, stalled(b"data: " + b"x" * 5000), settings="three", gateway="small")
+    assert "max_frame" in refused(client, tried.reply)
+    assert tried.reply.status == BAD_GATEWAY[client]
+    assert len(tried.calls) == 1 and tried.calls[0].left.is_set()
+
+
+@CLIENTS
+def test_a_body_that_is_too_long(bench: Bench, client: str) -> None:
+    async def script(call: Call) -> None:
+        await call.head(200, {"content-type": "application/json"})
+        while not call.left.is_set():
+            await call.send(b" " * 1000)
+
+    tried = bench.fails(client, script, streams=False, gateway="small")
+    assert "max_response" in refused(client, tried.reply)
+
+
+# What is unusual and no fault
+
+
+@CLIENTS
+@UPSTREAMS
+def test_compressed(bench: Bench, client: str, dialect: str) -> None:
+    """Nobody asked for it, and it is understood, and what the client gets is not compressed."""
+    speech = SPEECHES[dialect]
+    streamed = bench.ask(client, dialect, compressed(joined(speech.text), STREAM))
+    assert ORACLES[client].accept(streamed.reply.body).complete
+    whole = compressed(json.dumps(speech.body).encode(), "application/json")
+    plain = bench.ask(client, dialect, whole, streams=False)
+    assert "café" in json.dumps(plain.reply.json, ensure_ascii=False).lower()
+    for tried in (streamed, plain):
+        assert tried.reply.status == 200 and "content-encoding" not in tried.reply.headers
+        assert tried.calls[0].headers["accept-encoding"] == "identity"
+
+
+@CLIENTS
+def test_single_bytes(bench: Bench, client: str) -> None:
+    data = joined(SPEECHES[speaks(client)].text)
+    script = stream(*(data[at : at + 1] for at in range(len(data))))
+    verdict = ORACLES[client].accept(bench.ask(client, speaks(client), script).reply.body)
+    assert verdict.ok and verdict.complete
+
+
+# Again, and elsewhere
+
+CHAT = "openai-chat"
+GOOD = stream(*SPEECHES["anthropic"].text)
+
+
+def attempts(bench: Bench, *scripts: Script) -> Tried:
+    """What comes of several attempts."""
+    return bench.ask(CHAT, "anthropic", *scripts, settings="three")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        *[pytest.param(body({}, status), id=str(status)) for status in (429, 500, 502, 503, 504, 529)],
+        pytest.param(killed(), id="killed"),
+        pytest.param(killed(HEAD), id="killed after the head"),
+        pytest.param(stream(SPEECHES["anthropic"].error), id="an error as the first event"),
+        pytest.param(stream(), id="nothing"),
+        pytest.param(page("<html>"), id="a page"),
+    ],
+)
+def test_tried_again(bench: Bench, script: Script) -> None:
+    tried = attempts(bench, script, script, GOOD)
+    assert tried.reply.status == 200 and ORACLES[CHAT].accept(tried.reply.body).complete
+    assert len(tried.calls) == 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
+def test_not_tried_again(bench: Bench, status: int) -> None:
+    tried = attempts(bench, body({"error": {"message": "No"}}, status), GOOD)
+    assert tried.reply.status == (400 if status == 422 else status)
+    assert len(tried.calls) == 1
+
+
+def test_what_should_not_be_retried(bench: Bench) -> None:
+    tried = attempts(bench, body({}, 503, {"x-should-retry": "false"}), GOOD)
+    assert (tried.reply.status, len(tried.calls)) == (503, 1)
+
+
+def test_not_for_ever(bench: Bench) -> None:
+    tried = attempts(bench, body({}, 503))
+    assert (tried.reply.status, len(tried.calls)) == (503, 3)
+
+
+def test_retry_after_is_honoured(bench: Bench) -> None:
+    tried = attempts(bench, body({}, 429, {"retry-after-ms": "300"}), GOOD)
+    assert (tried.reply.status, len(tried.calls)) == (200, 2)
+    assert tried.seconds >= 0.3
+
+
+def test_retry_after_is_bounded(bench: Bench) -> None:
+    tried = attempts(bench, body({}, 429, {"retry-after": "60"}), GOOD)
+    assert (tried.reply.status, len(tried.calls)) == (429, 1)
+    assert tried.reply.headers["retry-after"] == "60"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [cut(*words_of(CHAT)), spoilt(words_of(CHAT), SPEECHES["anthropic"].error)],
+    ids=["cut", "an error"],
+)
+def test_nothing_is_tried_again_after_the_first_byte(bench: Bench, script: Script) -> None:
+    tried = attempts(bench, script, GOOD)
+    broke_off(CHAT, tried.reply)
+    assert len(tried.calls) == 1
+
+
+def test_losses_count_once(bench: Bench) -> None:
+    """However often the request was tried. Chat always wants the obfuscation of its streams, and nobody else has it."""
+    path, asked = question(CHAT, "anthropic.three")
+
+    async def main() -> Exchange:
+        served = bench.gateways["plain"]
+        served.exchanges.clear()
+        bench.server.scripts.extend([stream(), stream(), GOOD])
+        reply = await send(served.url + path, asked | {"seed": 1})
+        assert reply.status == 200
+        return (await served.over())[0]
+
+    exchange = bench.stage.wait(main())
+    assert (exchange.attempts, exchange.losses["field"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("script", "settings"),
+    [
+        pytest.param(body({}, 503), "plain", id="503"),
+        pytest.param(body({}, 429, {"retry-after": "60"}), "three", id="429 for long"),
+        pytest.param(killed(), "plain", id="killed"),
+        pytest.param(stalled(head=False), "headers", id="no head"),
+        pytest.param(stalled(), "idle", id="silence"),
+        pytest.param(stream(SPEECHES["anthropic"].error), "plain", id="an error as the first event"),
+    ],
+)
+def test_elsewhere(bench: Bench, script: Script, settings: str) -> None:
+    tried = bench.ask(CHAT, "anthropic", script, settings=f"{settings}.or.there")
+    assert tried.reply.status == 200 and ORACLES[CHAT].accept(tried.reply.body).complete
+    assert (len(tried.calls), len(tried.elsewhere)) == (1, 1)
+    assert tried.exchange.upstream == "there" and "/models/other:" in tried.elsewhere[0].target
+
+
+def test_after_all_attempts_elsewhere(bench: Bench) -> None:
+    tried = bench.ask(CHAT, "anthropic", body({}, 503), settings="three.or.there")
+    assert (len(tried.calls), len(tried.elsewhere)) == (3, 1)
+
+
+def test_not_elsewhere(bench: Bench) -> None:
+    tried = bench.ask(CHAT, "anthropic", body({"error": {"message": "No"}}, 400), settings="plain.or.there")
+    assert (tried.reply.status, len(tried.calls), len(tried.elsewhere)) == (400, 1, 0)
+
+
+def test_not_elsewhere_after_the_first_byte(bench: Bench) -> None:
+    tried = bench.ask(CHAT, "anthropic", cut(*words_of(CHAT)), settings="plain.or.there")
+    broke_off(CHAT, tried.reply)
+    assert (len(tried.calls), len(tried.elsewhere)) == (1, 0)
+
+
+# Signs of life
+
+SIGN = {"anthropic": b"event: ping", "openai-chat": b":", "openai-responses": b":"}
+
+
+@UPSTREAMS
+@CLIENTS
+def test_signs_of_life(bench: Bench, client: str, dialect: str) -> None:
+    """In silence, before the first event and in the middle; none for Gemini's clients, which know none."""
+    speech = SPEECHES[dialect]
+
+    async def script(call: Call) -> None:
+        await call.head(200, {"content-type": STREAM})
+        for part in (speech.text[: speech.said], speech.text[speech.said :]):
+            await asyncio.sleep(1.5 * SOON)
+            for frame in part:
+                await call.send(frame)
+        await call.end()
+
+    reply = bench.ask(client, dialect, script, gateway="lively").reply
+    verdict = ORACLES[client].accept(reply.body)
+    assert verdict.ok and verdict.complete, verdict
+    before, _, after = reply.body.partition(b"The tide")
+    if client == "gemini":
+        assert not {b":", b"e"} & {line[:1] for line in reply.body.splitlines()}
+    else:
+        assert before.startswith(b": ")  # an event would be too early
+        assert b"\n" + SIGN[client] in after
+
+
+def test_an_error_after_a_sign_of_life_is_in_the_stream(bench: Bench) -> None:
+    """And nothing is tried again."""
+
+    async def script(call: Call) -> None:
+        await call.head(200, {"content-type": STREAM})
+        await call.heard()
+        await call.send(SPEECHES["anthropic"].error)
+        await call.end()
+
+    tried = bench.ask(CHAT, "anthropic", script, gateway="lively", settings="three")
+    assert "Too much to do" in broke_off(CHAT, tried.reply)
+    assert len(tried.calls) == 1
