@@ -24,7 +24,8 @@ from typing import Any, Final, NamedTuple, get_args
 from ccproxy import dialects
 from ccproxy.cli._options import LOSS_WORDS
 from ccproxy.core.grammar import STATES, Row
-from ccproxy.core.vocab import ERROR_OF_STATUS, HTTP_STATUS, ErrorKind, FinishKind, LossKind, PartKind
+from ccproxy.core.model import SETTINGS
+from ccproxy.core.vocab import ERROR_OF_STATUS, HTTP_STATUS, ErrorKind, FinishKind, LossKind, PartKind, Usage
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 ARCHITECTURE: Final = ROOT / "ARCHITECTURE.md"
@@ -140,8 +141,20 @@ def tables() -> str:
         "## Parts, as read",
         "Types of blocks and items; what is in no column is `opaque`.",
         *_read([m for m in maps if m.reading(PartKind, "_KIND")], PartKind, "_KIND"),
+        "## Usage, as written",
+        "Which neutral counts (`Usage`) each field of the dialect's object adds up.",
+        _usage(),
+        "## Requests: settings",
+        "Settings of a request (`core/model.py`) by their names on the wire.",
+        _settings(),
+        "## Requests: what is kept of a piece",
+        "Beyond what every dialect keeps. What a source has and a target's column lacks is a loss of kind `field`.",
+        _pieces(),
+        "## Requests: settings that are lost, by pair",
+        "From the dialect of the row to that of the column. Fields that only the source has are lost, too.",
+        _lost_settings(),
         "## Losses",
-        "`Translator.losses` holds what the target could not say. The last column names the targets that report it.",
+        "`losses` of a `Translator` or a translated body holds them. The last column names the targets that report it.",
         _losses(),
     ]
     return "\n\n".join(sections) + "\n"
@@ -200,6 +213,79 @@ def _footnotes(tables: Iterator[tuple[Maps, Table]]) -> Iterator[str]:
         yield "\n".join(lines)
 
 
+_COUNTS: Final = ("input", "cache_read", "cache_write", "output", "reasoning")
+
+
+def _usage() -> str:
+    """Told from an example: each neutral count is a power of two, so a written number says what it is the sum of."""
+    counts = dict(zip(_COUNTS, (1, 2, 4, 32, 8), strict=True))  # the reasoning is part of the output
+    sums = {**counts, "output": counts["output"]}
+    rows: dict[str, list[str]] = {}
+    names = dialects.names()
+    for position, name in enumerate(names):
+        module = import_module(f"ccproxy.dialects.{name.replace('-', '_')}.usage")
+        for field, number in _leaves(module.write(Usage(**counts))):
+            rows.setdefault(_sum(number, sums), [""] * len(names))[position] += f"`{field}` "
+    table = [[counted, *(", ".join(cell.split()) for cell in cells)] for counted, cells in rows.items()]
+    return _table(["counts", *(f"`{name}`" for name in names)], table)
+
+
+def _leaves(payload: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, int]]:
+    for key, value in payload.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}{key}.")
+        elif isinstance(value, int):
+            yield f"{path}{key}", value
+
+
+def _sum(number: int, counts: Mapping[str, int]) -> str:
+    if number == counts["output"] - counts["reasoning"]:
+        return "`output` - `reasoning`"
+    parts = [name for name, count in counts.items() if number & count]
+    return " + ".join(f"`{name}`" for name in parts) if parts else "none"
+
+
+def _request_maps() -> dict[str, ModuleType]:
+    found = {name: import_module(f"ccproxy.dialects.{name.replace('-', '_')}.maps") for name in dialects.names()}
+    return {name: maps for name, maps in found.items() if dialects.get(name).write_request is not None}
+
+
+def _settings() -> str:
+    maps = _request_maps()
+    cells = {name: [module.SETTINGS.get(name, "") for module in maps.values()] for name in SETTINGS}
+    rows = [[f"`{name}`", *(f"`{cell}`" if cell else "" for cell in row)] for name, row in cells.items() if any(row)]
+    return _table(["setting", *(f"`{name}`" for name in maps)], rows)
+
+
+def _pieces() -> str:
+    maps = _request_maps()
+    pieces = sorted(set().union(*(module.KEEPS for module in maps.values())))
+    rows = [
+        [f"`{piece}`", *(_words(sorted(module.KEEPS.get(piece, ()))) for module in maps.values())] for piece in pieces
+    ]
+    return _table(["piece", *(f"`{name}`" for name in maps)], rows)
+
+
+_NOT_LOST: Final = ("include_usage", "choices")
+
+
+def _lost_settings() -> str:
+    maps = _request_maps()
+    rows = [
+        [
+            f"`{source}`",
+            *(
+                ""
+                if source == target
+                else _words(n for n in SETTINGS if n in had.SETTINGS and n not in has.SETTINGS and n not in _NOT_LOST)
+                for target, has in maps.items()
+            ),
+        ]
+        for source, had in maps.items()
+    ]
+    return _table(["from \\ to", *(f"`{name}`" for name in maps)], rows)
+
+
 def _losses() -> str:
     reporters: dict[str, list[str]] = {}
     serializer = _reported(SOURCES / "core" / "serialize.py")
@@ -219,8 +305,11 @@ def _reported(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add":
             first = node.args[0] if node.args else None
-            if isinstance(first, ast.Constant) and len(node.args) == 3 and first.value in get_args(LossKind):
+            if isinstance(first, ast.Constant) and len(node.args) >= 3 and first.value in get_args(LossKind):
                 kinds.add(str(first.value))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "lose":
+            kind = node.args[2] if len(node.args) > 2 else None  # `RequestWriter.lose`
+            kinds.add(str(kind.value) if isinstance(kind, ast.Constant) else "field")
     return kinds
 
 
