@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip --quiet --disable-pip-version-check
 PACKAGE := $(VENV)/.installed-package
 DEV    := $(VENV)/.installed-dev
-PYTEST  = $(BIN)/python -m pytest -q -n 2
+PYTEST  = $(BIN)/python -m pytest -q -n 2 --dist worksteal
 say     = @echo ==
 
 .DEFAULT_GOAL := help

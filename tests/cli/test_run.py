@@ -214,7 +214,7 @@ def test_signals_are_passed_on(name: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="needs the terminals of Linux")
 def test_ctrl_c_reaches_the_command_once() -> None:
-    script = "trap 'echo caught' INT; echo ready; read line; exit 3"
+    script = "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.1; done"  # caught whenever it comes
 
     def talk(process: int, wait_for: Callable[[str], str]) -> None:
         wait_for("ready")

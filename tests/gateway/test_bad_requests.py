@@ -6,97 +6,19 @@ import asyncio
 import gc
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from ccproxy.gateway.config import Timeouts
 from ccproxy.gateway.exchange import AccessLog, Exchange
 from ccproxy.gateway.server import App
 from tests.exchanges import bundled
 
 from .answers import DIALECTS, SPEECHES, question, told
+from .in_process import Speaker, pass_on
 from .stage import Connection, gateway, in_loop, one, send
-from .upstream import joined, stream, upstream
-
-_NUMBERS = b'{"data": [], "models": [], "input_tokens": 1, "totalTokens": 1}'
-JSON = {"content-type": "application/json"}
-
-
-class Speaker:
-    """In the place of an HTTP client: an upstream that always answers well."""
-
-    def __init__(self, dialect: str) -> None:
-        self._speech = SPEECHES[dialect]
-        self.asked = 0
-
-    async def open(self, method: str, url: str, headers: Mapping[str, str], body: bytes, limits: Timeouts) -> _Answer:
-        self.asked += 1
-        streams = b'"stream":true' in body or "streamGenerateContent" in url
-        if method == "GET" or "count" in url or "input_tokens" in url:
-            return _Answer(200, JSON, _NUMBERS)
-        if streams:
-            return _Answer(200, {"content-type": "text/event-stream"}, joined(self._speech.text))
-        return _Answer(200, JSON, json.dumps(self._speech.body).encode())
-
-    async def close(self) -> None:
-        pass
-
-
-class _Answer:
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self._body = body
-
-    async def read(self) -> bytes:
-        body, self._body = self._body, b""
-        return body
-
-    def close(self) -> None:
-        pass
-
-
-async def call(
-    app: App, method: str, path: str, query: bytes, headers: list[tuple[bytes, bytes]], body: list[bytes]
-) -> tuple[int, bytes]:
-    """One request as a server would pass it on; the client leaves when it has sent its body, where that has no end."""
-    received = [{"type": "http.request", "body": piece, "more_body": True} for piece in body[:-1]]
-    received.append({"type": "http.request", "body": body[-1], "more_body": False})
-    status = 0
-    said: list[bytes] = []
-    over = asyncio.Event()
-
-    async def receive() -> dict[str, Any]:
-        if received:
-            return received.pop(0)
-        await over.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start":
-            assert status == 0
-            status = message["status"]
-            assert all(b"\n" not in value and b"\r" not in value for _, value in message["headers"])
-        else:
-            said.append(message["body"])
-            if not message.get("more_body"):
-                over.set()
-
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode("utf-8", "replace"),
-        "query_string": query,
-        "root_path": "",
-        "headers": headers,
-    }
-    await app(scope, receive, send)
-    return status, b"".join(said)
-
+from .upstream import stream, upstream
 
 METHODS = ["POST"] * 8 + ["GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "BREW", ""]
 PATHS = [
@@ -186,7 +108,7 @@ def flood(dialect: str, count: int) -> dict[int, int]:
         speaker = Speaker(dialect)
         app = App(one(dialect, "http://upstream.invalid"), client=speaker, log=Log("off"))
         for number, request in enumerate(requests(count, seed=len(dialect))):
-            status, body = await call(app, *request)
+            status, body = await pass_on(app, *request)
             assert status not in (0, 500) and status < 600, (number, request, body)
             assert said == [], (number, request)
             if status >= 400 and request[0] != "HEAD":

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ccproxy.gateway.exchange import Exchange
+from ccproxy.gateway import create_app
+from ccproxy.gateway.exchange import AccessLog, Exchange
 from tests.oracles import ORACLES
 
 from .answers import DIALECTS, SPEECHES, TEXT, question, told
+from .in_process import Speaker, pass_on
 from .stage import PATIENCE, Gateway, Reply, Stage, ask, configure, gateway, in_loop, in_thread, one, send
 from .upstream import (
     STREAM,
@@ -335,7 +337,7 @@ def test_models_that_never_come() -> None:
         pytest.param(body([1, 2]), id="another JSON"),
         pytest.param(body({"hello": "world"}), id="another object"),
         pytest.param(body(b"", 204), id="no content"),
-        pytest.param(body(b"", 302, {"location": "http://example.invalid/"}), id="a redirect"),
+        pytest.param(body(b"", 307, {"location": "/elsewhere"}), id="a redirect"),
         pytest.param(body(b"not gzip", 200, {"content-encoding": "gzip"}), id="gzip that is none"),
         pytest.param(page("<html>Bad gateway</html>", 502), id="a page with an error"),
         pytest.param(body({"message": "?"}, 999), id="a status that is none"),
@@ -579,3 +581,31 @@ def test_an_error_after_a_sign_of_life_is_in_the_stream(bench: Bench) -> None:
     tried = bench.ask(CHAT, "anthropic", script, gateway="lively", settings="three")
     assert "Too much to do" in broke_off(CHAT, tried.reply)
     assert len(tried.calls) == 1
+
+
+def test_a_sign_of_life_and_the_first_word_at_once() -> None:
+    """Where the server takes its time with the head of the response, the words wait for it."""
+
+    class Slow(Speaker):
+        async def open(self, *asked: Any) -> Any:
+            answer = await super().open(*asked)
+            read = answer.read
+
+            async def later() -> bytes:
+                await asyncio.sleep(1.2 * SOON)
+                return await read()
+
+            answer.read = later
+            return answer
+
+    async def pause() -> None:
+        await asyncio.sleep(SOON)
+
+    async def main() -> None:
+        config = one("anthropic", "http://upstream.invalid", keepalive=SOON / 2)
+        app = create_app(config, client=Slow("anthropic"), log=AccessLog("off"))
+        path, asked = question(CHAT)
+        status, said = await pass_on(app, "POST", path, b"", [], [json.dumps(asked).encode()], pause)
+        assert status == 200 and said.startswith(b": ") and ORACLES[CHAT].accept(said).complete
+
+    in_loop(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from ccproxy.gateway import create_app
+from ccproxy.gateway.exchange import AccessLog, Exchange
+
 from .answers import DIALECTS, SPEECHES, question
+from .in_process import Speaker, pass_on
 from .stage import Connection, Gateway, gateway, in_loop, one
 from .upstream import STREAM, Call, Script, Upstream, body, stalled, upstream
 
@@ -151,6 +156,22 @@ def test_at_the_end_nobody_has_left() -> None:
                 connection.vanish()
                 exchange = (await served.over(number + 1))[-1]
                 assert not exchange.left and exchange.finish == "end"
+
+    in_loop(main)
+
+
+def test_nor_where_the_server_takes_its_time() -> None:
+    """Servers say that the client has left as soon as they have the last byte of a response."""
+
+    async def main() -> None:
+        over: list[Exchange] = []
+        config = one("anthropic", "http://upstream.invalid")
+        app = create_app(config, client=Speaker("anthropic"), log=AccessLog("off"), observer=over.append)
+        for streams in (True, False):
+            path, asked = question("openai-chat", streams=streams)
+            status, _ = await pass_on(app, "POST", path, b"", [], [json.dumps(asked).encode()])
+            assert status == 200
+        assert [exchange.left for exchange in over] == [False, False]
 
     in_loop(main)
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from ccproxy import dialects
+from ccproxy.core.spi import Endpoint
+from ccproxy.gateway import create_app
 from ccproxy.gateway.config import Config, ConfigError, load
 from ccproxy.gateway.exchange import AccessLog
 from ccproxy.gateway.headers import is_foreign_page
@@ -19,6 +22,7 @@ from ccproxy.gateway.routes import upstream_url
 from tests.oracles import ORACLES
 
 from .answers import DIALECTS, SPEECHES, TEXT, question, told
+from .in_process import Speaker, pass_on
 from .stage import Connection, Gateway, Reply, Stage, ask, configure, gateway, in_loop, in_thread, one, send
 from .upstream import Call, Script, Upstream, body, stalled, stream, upstream
 
@@ -315,9 +319,6 @@ def test_a_model_leads_nowhere_else(client: str, model: str) -> None:
     ],
 )
 def test_bases_with_and_without_version(base: str, path: str) -> None:
-    from ccproxy import dialects
-    from ccproxy.core.spi import Endpoint
-
     endpoints = dialects.get("anthropic").endpoints
     assert endpoints is not None
     assert upstream_url(base, endpoints, Endpoint("generate", "m")) == path
@@ -730,18 +731,15 @@ def test_the_bytes_given_are_counted(bench: Bench) -> None:
 
 def test_mounted_below_a_path() -> None:
     """As Starlette and FastAPI mount it: the path is whole, and its beginning is told."""
-    from .test_bad_requests import Speaker, call
 
     async def main() -> None:
-        from ccproxy.gateway import create_app
-
         app = create_app(one("anthropic", "http://upstream.invalid"), client=Speaker("anthropic"), log=AccessLog("off"))
 
         async def below(scope: Any, receive: Any, send: Any) -> None:
             await app({**scope, "root_path": "/llm", "path": f"/llm{scope['path']}"}, receive, send)
 
         path, asked = question("openai-chat", streams=False)
-        status, said = await call(below, "POST", path, b"", [], [json.dumps(asked).encode()])  # type: ignore[arg-type]
+        status, said = await pass_on(below, "POST", path, b"", [], [json.dumps(asked).encode()])
         assert status == 200 and TEXT in json.loads(said)["choices"][0]["message"]["content"]
 
     in_loop(main)

@@ -56,7 +56,7 @@ class _Follower:
         part = _Part(event)
         if self.serial:
             for other in self.parts:
-                if other.ended or not self._placed(other) or other.start.choice != event.choice:
+                if other.ended or self._dropped(other) or other.start.choice != event.choice:
                     continue
                 if other.start.kind == "tool" and not other.waits and is_object(other.text):
                     other.ended = True  # gives way: Chat has no mark for the end of a call
@@ -71,8 +71,11 @@ class _Follower:
         return texts, sum(part.ended for part in parts if part.start.kind in self.whole)
 
     def _placed(self, part: _Part) -> bool:
-        dropped = self.serial and not self.choices and part.start.choice
-        return part.start.part not in self.lost and not dropped
+        return part.start.part not in self.lost and not self._dropped(part)
+
+    def _dropped(self, part: _Part) -> bool:
+        """Whether it never takes a turn; one that has no place takes its turn and says nothing."""
+        return self.serial and not self.choices and part.start.choice != 0
 
 
 def broken(data: bytes, source: str, target: str) -> Iterator[str]:
