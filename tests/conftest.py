@@ -15,11 +15,19 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 SLOW = (
-    "tests/gateway/",
-    "tests/cli/test_run.py",
-    "tests/cli/test_serve.py",
-    "tests/cli/test_demo.py",
-    "tests/laws/test_array.py",
+    *("tests/gateway/", "tests/cli/test_run.py", "tests/cli/test_serve.py", "tests/cli/test_demo.py"),
+    *(
+        "tests/cli/test_main.py",
+        "tests/cli/test_io.py",
+        "tests/cli/test_config_command.py",
+        "tests/llms/test_corpus.py",
+    ),
+    *(
+        "tests/laws/test_array.py",
+        "tests/laws/test_bad_requests.py",
+        "tests/laws/test_cut.py",
+        "tests/laws/test_fuzz.py",
+    ),
 )
 """Where tests talk over sockets, start processes, or go through every stream a second time: not for `make check`."""
 
