@@ -15,7 +15,7 @@ say     = @echo ==
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv demo test check format lint types contracts unit bench bench-gateway e2e e2e-llama docs clean
+.PHONY: help venv demo test check format lint types contracts unit bench bench-gateway e2e e2e-cli e2e-llama docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -89,6 +89,9 @@ bench-gateway: $(PACKAGE) ## what the gateway costs under load, beside nginx; ne
 e2e: $(DEV) ## the official JS SDKs and the Vercel AI SDK through the gateway; needs Node.js 20
 	@$(BIN)/python -m e2e.js $(ARGS)
 
+e2e-cli: $(DEV) ## Claude Code, Codex and Gemini CLI through the gateway; needs Node.js 20, fetches 900 MB
+	@$(BIN)/python -m e2e.cli $(ARGS)
+
 e2e-llama: $(DEV) ## the official Python SDKs through the gateway on llama.cpp's server
 	@$(BIN)/python -m e2e.llama $(ARGS)
 
@@ -96,5 +99,5 @@ docs: $(DEV) ## write the generated parts of the documentation anew
 	@$(BIN)/python tools/docs.py
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) e2e/node_modules e2e/.venv-llama build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) e2e/node_modules e2e/agents/node_modules e2e/.venv-llama build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,7 +4,7 @@
 
 Each round times the floor and every pair in turn, so that the ratios hold on a noisy machine. The median is shown.
 Then the same for requests: an agent's of 115 kB with 24 tools, histories of 2 and 4 MB, and the peak of memory as a
-multiple of the body.
+multiple of the body. At last streams and histories of many shapes, and how much longer eight times as much takes.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from bench import requests
+from bench import linear, requests
 from bench.make_streams import stream
 from ccproxy import Translator
 from ccproxy.dialects import names
@@ -121,9 +121,11 @@ def main() -> int:
         )
     request_rows = requests.measure(max(3, options.rounds // 2))
     requests.show(request_rows)
+    linear_rows = linear.measure(3)
+    linear.show(linear_rows)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump([*rows, *request_rows], file, indent=1)
+            json.dump([*rows, *request_rows, *linear_rows], file, indent=1)
     return 0
 
 

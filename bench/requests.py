@@ -36,27 +36,30 @@ def _peak(run: Callable[[], object]) -> int:
 def measure(rounds: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for source in names():
-        for title, size in SIZES.items():
-            data = orjson.dumps(request(source, size))
-            for target in names():
-                run, floor = _translation(data, source, target), _floor(data)
-                times: list[float] = []
-                floors: list[float] = []
+        bodies = {title: orjson.dumps(request(source, size)) for title, size in SIZES.items()}
+        for target in names():
+            runs = {title: (_translation(data, source, target), _floor(data)) for title, data in bodies.items()}
+            times: dict[str, list[float]] = {title: [] for title in runs}
+            floors: dict[str, list[float]] = {title: [] for title in runs}
+            for _ in range(rounds):  # all sizes in turn, so that a slow phase of the machine concerns all
                 gc.collect()
-                for _ in range(rounds):
-                    floors.append(_timed(floor))
-                    times.append(_timed(run))
-                rows.append(
-                    {
-                        "source": source,
-                        "target": target,
-                        "size": title,
-                        "bytes": len(data),
-                        "us": 1e6 * median(times),
-                        "ratio": median(times) / median(floors),
-                        "peak": _peak(run) / len(data),
-                    }
-                )
+                gc.disable()
+                for title, (run, floor) in runs.items():
+                    floors[title].append(_timed(floor))
+                    times[title].append(_timed(run))
+                gc.enable()
+            rows += [
+                {
+                    "source": source,
+                    "target": target,
+                    "size": title,
+                    "bytes": len(data),
+                    "us": 1e6 * median(times[title]),
+                    "ratio": median(times[title]) / median(floors[title]),
+                    "peak": _peak(runs[title][0]) / len(data),
+                }
+                for title, data in bodies.items()
+            ]
     return rows
 
 

@@ -177,20 +177,20 @@ def judge(case: Case, got: dict[str, Any], requests: list[Any]) -> list[str]:
     return wrong
 
 
-def install() -> None:
-    """Have the SDKs as the lock file names them; does nothing if they are there."""
+def install(folder: Path = HERE, what: str = "the SDKs") -> None:
+    """Have what the folder's lock file names; does nothing if it is there."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             raise Missing("Node.js 20 or newer with npm is needed; on Debian or Ubuntu: apt install nodejs npm")
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     if int(version.lstrip("v").split(".")[0]) < 20:
         raise Missing(f"Node.js 20 or newer is needed; this is {version}")
-    lock, done = HERE / "package-lock.json", HERE / "node_modules" / ".installed"
+    lock, done = folder / "package-lock.json", folder / "node_modules" / ".installed"
     if done.exists() and done.read_bytes() == lock.read_bytes():
         return
-    print("== install the SDKs", flush=True)
+    print(f"== install {what}", flush=True)
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(command, cwd=HERE, check=True, timeout=_INSTALL_SECONDS)
+    subprocess.run(command, cwd=folder, check=True, timeout=_INSTALL_SECONDS)
     done.write_bytes(lock.read_bytes())
 
 

@@ -146,8 +146,18 @@ def test_the_test_command_is_named() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_make_targets_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    assert set(re.findall(r"(?:^|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)) <= targets
+    assert set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", page.read_text("utf-8"), re.MULTILINE)) <= make_targets()
+
+
+def test_every_test_and_benchmark_is_named() -> None:
+    """In the README or in what a contributor reads."""
+    text = README + (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for target in make_targets() - {"help", "clean", "lint", "types", "contracts"}:
+        assert f"make {target}" in text, target
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
 # Names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -126,6 +127,20 @@ def test_a_prompt_that_is_too_long_is_known_by_its_words(source: str, message: s
 )
 def test_other_words_are_no_long_prompt(message: str) -> None:
     assert read_error(400, {}, openai(message=message), OPENAI).kind == "bad_request"
+
+
+@pytest.mark.parametrize("source", names())
+def test_an_account_without_credit_is_known_by_its_words(source: str) -> None:
+    """Anthropic sends the status and the type of any bad request."""
+    message = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing."
+    body = {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
+    assert read_error(400, {}, body, source).kind == "billing"
+    assert translate_error(400, {}, body, source, source).status == 400
+    target = "openai-responses" if source == OPENAI else OPENAI
+    answer = translate_error(400, {}, body, source, target)
+    assert answer == translate_error(402, {}, anthropic("billing_error", message), "anthropic", target)
+    assert answer.body["error"]["code"] == "insufficient_quota"
+    assert read_error(529, {}, anthropic("overloaded_error", message), "anthropic").kind == "overloaded"
 
 
 def test_a_provider_that_names_the_limit_another_way_keeps_its_status() -> None:
@@ -319,6 +334,61 @@ UPSTREAM = {
     "X-Should-Retry": "true",
     "Anthropic-RateLimit-Requests-Remaining": "0",
 }
+
+
+class Headers(Mapping[str, str]):
+    """A mapping that is no dict and finds names in any case, as those of HTTP clients."""
+
+    def __getitem__(self, name: str) -> str:
+        return {key.lower(): value for key, value in UPSTREAM.items()}[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(UPSTREAM)
+
+    def __len__(self) -> int:
+        return len(UPSTREAM)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        Headers(),
+        list(UPSTREAM.items()),
+        [list(pair) for pair in UPSTREAM.items()],
+        UPSTREAM.items(),
+        [(name.encode(), value.encode()) for name, value in UPSTREAM.items()],
+        {name.encode(): value.encode() for name, value in UPSTREAM.items()},
+    ],
+    ids=["mapping", "pairs", "lists", "view", "bytes", "mapping of bytes"],
+)
+@pytest.mark.parametrize("target", ["anthropic", OPENAI])
+def test_headers_as_http_clients_have_them(headers: Any, target: str) -> None:
+    body = anthropic("rate_limit_error")
+    answer = translate_error(429, headers, body, "anthropic", target)
+    assert answer == translate_error(429, UPSTREAM, body, "anthropic", target)
+
+
+def test_no_headers() -> None:
+    body = anthropic("rate_limit_error")
+    assert translate_error(429, None, body, "anthropic", OPENAI) == translate_error(429, {}, body, "anthropic", OPENAI)
+    assert read_error(429, None, body, "anthropic").kind == "rate_limit"
+
+
+@pytest.mark.parametrize(
+    ("headers", "match"),
+    [
+        (5, "a mapping or pairs, not int"),
+        ("retry-after: 3", "a mapping or pairs, not str"),
+        (b"retry-after: 3", "a mapping or pairs, not bytes"),
+        (["retry-after"], "a pair of a name and a value, not 'retry-after'"),
+        ([("retry-after", "3", "4")], "a pair of a name and a value"),
+        ({"retry-after": 3}, "must be text, not int"),
+        ([(None, "3")], "must be text, not NoneType"),
+    ],
+)
+def test_what_is_no_headers_is_misuse(headers: Any, match: str) -> None:
+    with pytest.raises(MisuseError, match=match):
+        translate_error(429, headers, anthropic("rate_limit_error"), "anthropic", OPENAI)
 
 
 def test_only_what_means_the_same_crosses() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ccproxy import (
     MisuseError,
+    Replayed,
     StreamFailed,
     Translated,
     Translator,
@@ -65,6 +66,14 @@ def parts(message: Message) -> list[tuple[str, str, str]]:
     return [(part.start.kind, part.start.name, part.text) for part in message.parts]
 
 
+def read_stream(data: bytes, dialect: str) -> Message:
+    translator = Translator(dialect, dialect)
+    translator.feed(data)
+    translator.close()
+    assert translator.error is None
+    return translator.message
+
+
 def signatures(message: Message) -> list[str]:
     return [part.signature.value if part.signature else "" for part in message.parts]
 
@@ -112,6 +121,18 @@ def test_replay_is_its_own_dialect_by_default(source: str) -> None:
     assert translator.feed(data) + translator.close() == data
     assert translator.error is None
     assert translator.message.text() == "hi"
+
+
+@pytest.mark.parametrize("target", BODIES)
+def test_replay_tells_what_is_lost(target: str) -> None:
+    choices = [{"message": {"content": text}, "finish_reason": "stop"} for text in ("a", "b")]
+    body = {**CHAT, "choices": choices}
+    stream = replay(body, "openai-chat", target)
+    assert isinstance(stream, Replayed)
+    assert bytes(stream) == stream
+    assert stream.losses == translate_response(body, "openai-chat", target, normalize=True).losses
+    assert bool(stream.losses) == (target != "openai-chat")
+    assert replay(CHAT, "openai-chat", target).losses == ()
 
 
 def test_replay_takes_the_options_of_a_stream() -> None:
@@ -185,6 +206,24 @@ def test_anthropic_arguments_that_were_cut_come_back() -> None:
     assert back.body["choices"][0]["finish_reason"] == "length"
 
 
+@pytest.mark.parametrize("arguments", ["[1]", "oops", '{"a": ', "{a: 1}", '"text"'])
+@pytest.mark.parametrize("target", ["anthropic", "gemini"])
+def test_arguments_that_are_no_object_are_a_loss(target: str, arguments: str) -> None:
+    """An answer has no place for them but an object of ours; a stream passes them on, and its client can't read them."""
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    choices = [{"message": {"role": "assistant", "tool_calls": [call]}, "finish_reason": "tool_calls"}]
+    body = {**CHAT, "choices": choices}
+    translated = translate_response(body, "openai-chat", target)
+    (loss,) = translated.losses
+    assert (loss.kind, loss.part) == ("custom_tool", 0)
+    assert "`_raw`" in loss.detail
+    assert json.dumps({"_raw": arguments}) in json.dumps(translated.body)
+    stream = replay(body, "openai-chat", target)
+    assert [(loss.kind, loss.part) for loss in stream.losses] == [("custom_tool", 0)]
+    if target == "anthropic":
+        assert read_stream(stream, target).parts[0].text == arguments
+
+
 @pytest.mark.parametrize("input", [{"_raw": "text"}, {"_raw": "{}"}, {"_raw": "{", "b": 1}, {"_raw": 1}])
 def test_anthropic_arguments_of_that_name(input: dict[str, Any]) -> None:
     block = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": input}
@@ -250,6 +289,46 @@ def test_chat_reasoning_details_keep_their_signatures() -> None:
     message = chat({"content": "a", "reasoning": "one", "reasoning_details": details[:1]})
     assert parts(message) == [("reasoning", "", "one"), ("text", "", "a")]
     assert signatures(message) == ["c2lnMQ==", ""]
+
+
+def test_chat_refusals() -> None:
+    """In its field, beside text, and as a part of the content."""
+    for message in (
+        {"content": "a", "refusal": "no"},
+        {"content": [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "no"}]},
+    ):
+        assert parts(chat(message)) == [("text", "", "a"), ("refusal", "", "no")]
+    assert chat({"content": "a", "refusal": "no"}).finishes[0].reason.unified == "end"
+
+
+def test_chat_reasons_that_are_new() -> None:
+    choices = [{"message": {"content": "a"}, "finish_reason": "of_nobody"}]
+    body = {**CHAT, "choices": choices}
+    reason = read_response(body, "openai-chat").finishes[0].reason
+    assert (reason.unified, reason.raw) == ("unknown", "of_nobody")
+    for target in BODIES:
+        (loss,) = translate_response(body, "openai-chat", target, normalize=True).losses
+        assert (loss.kind, loss.detail) == ("finish", "of_nobody")
+
+
+def test_chat_audio_beside_text() -> None:
+    audio = {"id": "audio_1", "data": "AAAA", "transcript": "hi", "expires_at": 9}
+    choices = [{"message": {"content": "a", "audio": audio}, "finish_reason": "stop"}]
+    body = {**CHAT, "choices": choices}
+    assert [kind for kind, _, _ in parts(read_response(body, "openai-chat"))] == ["text", "audio"]
+    again = translate_response(body, "openai-chat", "openai-chat", normalize=True).body["choices"][0]["message"]
+    assert (again["content"], again["audio"]) == ("a", audio)
+    (loss,) = translate_response(body, "openai-chat", "anthropic").losses
+    assert (loss.kind, loss.part) == ("part", 1)
+
+
+def test_chat_content_of_another_kind_is_a_loss() -> None:
+    content = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "https://example.invalid"}}]
+    body = {**CHAT, "choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
+    for target in BODIES:
+        translated = translate_response(body, "openai-chat", target, normalize=True)
+        assert [loss.kind for loss in translated.losses] == ["opaque"]
+        assert read_response(translated.body, target).text() == "a"
 
 
 def test_chat_rest() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ccproxy import Translator, translate_request
-from ccproxy.core.events import Delta, Event, PartEnd, PartStart, Signature
+from ccproxy.core.events import Delta, Event, PartEnd, PartStart, Signature, StreamStart
 from ccproxy.core.model import Call, Part, Request, Result, Text, Thought, Turn
 from ccproxy.core.signatures import Sealed
 from ccproxy.core.store import MemoryStore, Recorder, Remembered, RememberedThought, key_of, restore
@@ -44,9 +44,9 @@ def call(part: int, id: str, arguments: str = "{}", choice: int = 0) -> list[Eve
     return [PartStart(part, "tool", choice, id, "f"), Delta(part, [arguments]), PartEnd(part)]
 
 
-def recorded(*events: Event | list[Event]) -> Tape:
+def recorded(*events: Event | list[Event], **options: Any) -> Tape:
     tape = Tape()
-    recorder = Recorder(tape)
+    recorder = Recorder(tape, **options)
     for event in events:
         recorder.on_events(event if isinstance(event, list) else [event])
     return tape
@@ -70,6 +70,31 @@ def test_the_reasoning_since_the_call_before_belongs_to_a_call() -> None:
 def test_unsigned_reasoning_is_not_remembered_but_in_a_group_with_signed() -> None:
     tape = recorded(reasoning(0, "a"), reasoning(1, "b", group=1), reasoning(2, "c", "s", group=1), call(3, "one"))
     assert tape.of("one") == [("b", "", "part"), ("c", "s", "part")]
+
+
+def test_unsigned_reasoning_is_remembered_if_it_is_wanted() -> None:
+    """But not where there is a signature: the text has its place beside it."""
+    tape = recorded(
+        StreamStart("id", "m-1"),
+        reasoning(0, "a"),
+        text(1, "So."),
+        reasoning(2, "b"),
+        call(3, "one"),
+        call(4, "two"),
+        reasoning(5, "c"),
+        reasoning(6, "d", "s"),
+        call(7, "three"),
+        reasoning(8, ""),
+        call(9, "four"),
+        unsigned=True,
+    )
+    assert tape.calls[key_of("one", "{}")].thoughts == tuple(RememberedThought(text, model="m-1") for text in "ab")
+    assert (tape.of("two"), tape.of("three"), tape.of("four")) == ([], [("d", "s", "part")], [])
+
+
+def test_unsigned_reasoning_is_of_the_model_that_was_asked_for() -> None:
+    tape = recorded(StreamStart("id", "m-1"), reasoning(0, "a"), call(1, "one"), unsigned=True, model="deployment")
+    assert tape.calls[key_of("one", "{}")].thoughts[0].model == "deployment"
 
 
 def test_text_between_is_noted() -> None:
@@ -151,10 +176,12 @@ def history(*parts: Part) -> Request:
     return Request(source="other", turns=[Turn(role="assistant", parts=list(parts)), Turn(role="user", parts=results)])
 
 
-def restored(request: Request, *thoughts: RememberedThought, scheme: str = "toy", model: str = "m") -> list[Any]:
+def restored(
+    request: Request, *thoughts: RememberedThought, scheme: str = "toy", model: str = "m", unsigned: bool = False
+) -> list[Any]:
     tape = Tape()
     tape.put(key_of("one", "{}"), Remembered(thoughts))
-    restore(request, tape, scheme, model)
+    restore(request, tape, scheme, model, unsigned=unsigned)
     parts = [part for turn in request.turns for part in turn.parts if not isinstance(part, Result)]
     return [part.text if isinstance(part, Thought | Text) else "call" for part in parts]
 
@@ -201,6 +228,35 @@ def test_what_the_client_kept_is_enough(signature: Sealed, expected: list[str]) 
 
 def test_the_same_text_without_its_signature_gives_way() -> None:
     assert restored(history(Thought(text="Hm."), Thought(text="Else."), one()), SIGNED) == ["Else.", "Hm.", "call"]
+
+
+PLAIN = RememberedThought("Hm. So.", model="m")
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ([], ["Hm. So.", "call"]),
+        ([Thought(text="Hm. So.")], ["Hm. So.", "call"]),
+        ([Thought(text="Hm."), Thought(text=" So.")], ["Hm. So.", "call"]),
+        ([Thought(text="Mine.")], ["Mine.", "call"]),
+        ([Thought(text="Kept.", signature=Sealed("toy", "m", "kept"))], ["Kept.", "call"]),
+    ],
+    ids=["nothing", "all", "pieces", "else", "signed"],
+)
+def test_unsigned_reasoning_comes_back_once(kept: list[Part], expected: list[str]) -> None:
+    assert restored(history(*kept, one()), PLAIN, unsigned=True) == expected
+
+
+def test_unsigned_reasoning_comes_back_to_its_model_where_it_is_wanted() -> None:
+    assert restored(history(one()), PLAIN, unsigned=True, model="m-2") == ["Hm. So.", "call"]
+    assert restored(history(one()), PLAIN, unsigned=True, model="else") == ["call"]
+    assert restored(history(one()), PLAIN) == ["call"]
+
+
+def test_reasoning_beside_a_signature_is_not_told_without_it() -> None:
+    thoughts = (RememberedThought("a", group="7"), RememberedThought("b", "other", "m", "s", group="7"))
+    assert restored(history(one()), *thoughts, unsigned=True) == ["call"]
 
 
 @pytest.mark.parametrize(("scheme", "model"), [("other", "m"), ("toy", "else"), ("to", "m")])

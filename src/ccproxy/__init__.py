@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         translate_count_response,
         translate_request,
     )
-    from .responses import read_response, replay, translate_response
+    from .responses import Replayed, read_response, replay, translate_response
     from .shells.aio import atranslate
     from .shells.sync import collect, translate
     from .translator import Translator
@@ -26,6 +26,7 @@ __all__ = [
     "CCProxyError",
     "Loss",
     "MisuseError",
+    "Replayed",
     "RequestRefused",
     "StreamFailed",
     "Translated",
@@ -50,6 +51,7 @@ _HOMES = {
     "CCProxyError": "core.errors",
     "Loss": "core.losses",
     "MisuseError": "core.errors",
+    "Replayed": "responses",
     "RequestRefused": "core.errors",
     "StreamFailed": "core.errors",
     "Translated": "core.losses",

@@ -1,7 +1,7 @@
 """Errors before the first byte: the HTTP error of one dialect as that of another."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import ceil, inf
 from typing import Any, Final, cast
@@ -33,6 +33,9 @@ _CONNECTION: Final = frozenset(
 )
 _READ: Final = 16 * 1024
 """Bytes of a page in which its text is looked for."""
+Headers = Mapping[str, str] | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]] | None
+"""The headers of a response, as HTTP clients have them; None: there are none."""
+
 _MARKUP: Final = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>?", re.DOTALL | re.IGNORECASE)
 
 
@@ -47,7 +50,7 @@ class TranslatedError(msgspec.Struct, frozen=True):
 
 def translate_error(
     status: int,
-    headers: Mapping[str, str],
+    headers: Headers,
     body: bytes | str | Mapping[str, Any] | None,
     source: str,
     target: str,
@@ -61,10 +64,13 @@ def translate_error(
     Same dialect in and out: status, body and headers stay as they are, without the headers that belong to the
     connection. A status of success becomes the one that fits.
 
-    Raises `MisuseError` for an unknown dialect, and if neither the status nor the body tells of an error.
+    The headers are any mapping (that of httpx, aiohttp or requests), an iterable of pairs, or None.
+
+    Raises `MisuseError` for an unknown dialect, for headers that are none, and if neither the status nor the body tells
+    of an error.
     """
     reader, writer = dialects.get(source), dialects.get(target)
-    received = {name.lower(): value for name, value in headers.items()}
+    received = _received(headers)
     whole, error = _read(status, received, body, reader)
     answer = _response(error, writer, received)
     if source != target:
@@ -77,12 +83,9 @@ def translate_error(
     )
 
 
-def read_error(
-    status: int, headers: Mapping[str, str], body: bytes | str | Mapping[str, Any] | None, source: str
-) -> StreamError:
+def read_error(status: int, headers: Headers, body: bytes | str | Mapping[str, Any] | None, source: str) -> StreamError:
     """What a provider's error response says, in neutral terms; see `translate_error`."""
-    received = {name.lower(): value for name, value in headers.items()}
-    return _read(status, received, body, dialects.get(source))[1]
+    return _read(status, _received(headers), body, dialects.get(source))[1]
 
 
 def error_response(
@@ -98,6 +101,30 @@ def error_response(
     if request_id is not None:
         event = msgspec.structs.replace(event, request_id=request_id)
     return _response(event, dialects.get(target), {})
+
+
+def _received(headers: object) -> dict[str, str]:
+    """The headers by their names in lower case; of one that comes twice the last counts."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Iterable) or isinstance(headers, str | bytes):
+        raise MisuseError(f"the headers must be a mapping or pairs, not {type(headers).__name__}")
+    pairs: Iterable[Any] = headers.items() if isinstance(headers, Mapping) else headers
+    received: dict[str, str] = {}
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(cast("Sequence[Any]", pair)) != 2:
+            raise MisuseError(f"a header must be a pair of a name and a value, not {pair!r}")
+        name, value = (_header_text(word) for word in cast("Sequence[Any]", pair))
+        received[name.lower()] = value
+    return received
+
+
+def _header_text(word: object) -> str:
+    if isinstance(word, str):
+        return word
+    if isinstance(word, bytes | bytearray):
+        return word.decode("latin-1")
+    raise MisuseError(f"the name and the value of a header must be text, not {type(word).__name__}")
 
 
 def _read(

@@ -47,6 +47,9 @@ class RequestOptionsDict(TypedDict, total=False):
     reasoning_details: bool
     cache_breakpoints: bool
     custom_tools: bool
+    web_search: bool
+    google: Literal["any", "gemini-api", "vertex"]
+    unsigned_thinking: Literal["auto", "keep", "drop"]
 
 
 def translate_request(
@@ -61,7 +64,7 @@ def translate_request(
     """The request as the target dialect has it, and what that loses.
 
     Same dialect in and out: the body is what came, but for `model` and `stream` if they are given, unless `normalize`
-    has it written anew.
+    has it written anew. So is one whose history has reasoning that must not go on: of another provider or model.
 
     Options:
         model: the model to ask for; the source's by default. Gemini requests have none in their body.
@@ -74,8 +77,14 @@ def translate_request(
         reasoning_details: whether Chat gets signatures back in `reasoning_details`.
         cache_breakpoints: whether caching hints go to OpenAI as `prompt_cache_breakpoint`, which other servers refuse.
         custom_tools: whether the Chat server knows custom tools; else they become functions.
-        store: where a `Translator` remembered signed reasoning that the client may have dropped since; it goes back in
-            front of its calls.
+        web_search: whether the Chat server knows `web_search_options`, which most refuse; else the tool is left out.
+        google: who is spoken to with Gemini requests. The "gemini-api" alone stores answers and runs its own tools
+            beside functions, "vertex" alone takes labels; "any" of them gets what both know.
+        unsigned_thinking: whether Anthropic gets reasoning back that nobody has signed ("keep", "drop"). Claude's
+            servers refuse it; those of other models that speak this dialect don't sign (Z.AI, Ollama), or not always,
+            and some refuse a history of calls without it (DeepSeek). "auto" goes by the model's name.
+        store: where a `Translator` remembered reasoning that the client may have dropped since; it goes back in front
+            of its calls.
 
     A mapping is never changed, and shares nothing with what comes out.
 
@@ -85,7 +94,7 @@ def translate_request(
     settings = _options(options)
     reader, writer = dialects.get(source), dialects.get(target)
     payload, has_envelope = _parse(body)
-    if source == target and not normalize and not has_envelope:
+    if source == target and not normalize and not (has_envelope or _has_foreign(payload, settings, reader)):
         return _untouched(payload, settings, reader)
     read, write = reader.read_request, writer.write_request
     if read is None or write is None:
@@ -94,7 +103,7 @@ def translate_request(
     _check_held(request, source, target)
     model = settings.model or request.model
     if store is not None:
-        restore(request, store, writer.signature_scheme, model)
+        restore(request, store, writer.signature_scheme, model, unsigned=writer.wants_unsigned)
     if source != target:
         join_thoughts(request, writer.signature_scheme, model)
     losses = Losses()
@@ -121,7 +130,7 @@ def translate_count_request(
     settings = _options(options)
     reader, writer = dialects.get(source), dialects.get(target)
     payload, has_envelope = _parse(body)
-    if source == target and not has_envelope:
+    if source == target and not (has_envelope or _has_foreign(payload, settings, reader)):
         return _untouched(payload, settings, reader)
     counts = _count(reader), _count(writer)
     request = _read(counts[0].read, payload, settings)
@@ -158,6 +167,10 @@ def _check_held(request: Request, source: str, target: str) -> None:
     if source != target and request.held:
         path, what = request.held[0]
         raise RequestRefused(path, f"{what} can't be had from another provider; send what it holds with the request")
+
+
+def _has_foreign(payload: Mapping[str, Any], options: RequestOptions, dialect: Dialect) -> bool:
+    return dialect.has_foreign is not None and dialect.has_foreign(payload, options)
 
 
 def _untouched(payload: Mapping[str, Any], options: RequestOptions, dialect: Dialect) -> TranslatedRequest:

@@ -10,7 +10,7 @@ from ccproxy.core.assemble import Message
 from ccproxy.core.errors import StreamFailed
 from ccproxy.core.events import Event, Opaque, StreamError
 from ccproxy.core.fields import FieldError
-from ccproxy.core.losses import Losses, Translated
+from ccproxy.core.losses import Loss, Losses, Translated
 from ccproxy.core.reports import is_error
 from ccproxy.translator import Options, Translator
 from ccproxy.wire.json import JSONError, loads
@@ -57,14 +57,25 @@ def translate_response(body: Body, source: str, target: str, **options: Unpack[O
     return Translated(translated, unknown.losses.ordered)
 
 
-def replay(body: Body, source: str, target: str | None = None, **options: Unpack[Options]) -> bytes:
+class Replayed(bytes):
+    """A body as a stream."""
+
+    losses: tuple[Loss, ...] = ()
+    """What the stream could not say."""
+
+
+def replay(body: Body, source: str, target: str | None = None, **options: Unpack[Options]) -> Replayed:
     """A response body as a stream of the target dialect, its own by default: for a client that asked for one.
+
+    What is given are the stream's bytes, with what the target could not say as their `losses`.
 
     Raises as `read_response` does, so nothing has been sent by then.
     """
     anew: Options = {**options, "normalize": True}
     translator = Translator(source, source if target is None else target, **anew)
-    return _read(_decoded(body), translator)
+    stream = Replayed(_read(_decoded(body), translator))
+    stream.losses = translator.losses
+    return stream
 
 
 def _decoded(body: Body) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """`Translator`: bytes of one dialect in, bytes of another out."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Final, Literal, TypedDict, get_args
 
 from ccproxy import dialects
 from ccproxy.core.assemble import Assembler, Message
@@ -18,6 +18,12 @@ from ccproxy.core.vocab import ErrorKind, Usage
 from ccproxy.wire.array import BLANK, ArrayDecoder, begins_array, from_events
 from ccproxy.wire.json import ObjectScanner
 from ccproxy.wire.sse import BOM, SSEDecoder
+
+_KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
+    "reasoning": get_args(ReasoningStyle),
+    "reasoning_item": ("summary", "text"),
+    "choices": ("first", "merge"),
+}
 
 
 class Options(TypedDict, total=False):
@@ -66,8 +72,8 @@ class Translator:
         input_tokens: an estimate for Anthropic's message_start where the source tells its usage at the end.
         tools: what the names of tools stand for: `TranslatedRequest.tools`, which gives calls the client's names and
             custom tools their text back.
-        store: where the signed reasoning before each call is remembered, for clients that drop it;
-            `translate_request` with the same store puts it back.
+        store: where the reasoning before each call is remembered that the upstream wants back, for clients that drop
+            it; `translate_request` with the same store puts it back.
         quirks: vendor repairs by name; `ccproxy dialects` lists them.
         max_frame, max_waiting, max_parts: limits, see `Limits`.
         listeners: objects with `on_events(events)`, called once a read.
@@ -118,13 +124,9 @@ class Translator:
                 raise MisuseError(f"{limit} must be a positive whole number, not {bytes_or_parts!r}")
         self.source: Dialect = dialects.get(source)
         self.target: Dialect = dialects.get(target)
-        for option, value, known in (
-            ("reasoning", reasoning, get_args(ReasoningStyle)),
-            ("reasoning_item", reasoning_item, ("summary", "text")),
-            ("choices", choices, ("first", "merge")),
-        ):
-            if value not in known:
-                raise MisuseError(f"unknown {option} {value!r}; known are {', '.join(known)}")
+        for option, value in (("reasoning", reasoning), ("reasoning_item", reasoning_item), ("choices", choices)):
+            if value not in _KNOWN[option]:
+                raise MisuseError(f"unknown {option} {value!r}; known are {', '.join(_KNOWN[option])}")
         if isinstance(quirks, str):
             raise MisuseError(f"quirks takes several names: quirks=({quirks!r},)")
         unknown = [name for name in context.quirks if name not in self.source.quirks]
@@ -145,7 +147,11 @@ class Translator:
         self._writer = self.target.writer(context, self._losses, self._assembler.part)
         self._restorer = ToolRestorer(tools, self._losses, self._reader.locate) if tools else None
         self._locate = self._reader.locate if self._restorer is None else self._restorer.locate
-        self._recorder = Recorder(store, self._assembler.part) if store is not None else None
+        self._recorder = (
+            Recorder(store, self._assembler.part, unsigned=self.source.wants_unsigned, model=requested_model or "")
+            if store is not None
+            else None
+        )
         self._listeners = tuple(listeners)
         self._lane = False  # see `_may_lane`
         self._read_one: Callable[[bytes], str] = self._reader.read_one

@@ -51,7 +51,8 @@ def test_a_key_that_is_not_there(capsys: Capture, tmp_path: Path) -> None:
     ]:
         flags = ["--upstream", "http://x", "--upstream-dialect", "gemini", "--key", reference]
         assert main(["config", "check", *flags]) == _io.MISUSE
-        assert capsys.readouterr().err == f"ccproxy: upstreams.default.key: {why}\n"
+        said = f"upstreams.default.key: {why}; what the configuration names must be there"
+        assert capsys.readouterr().err == f"ccproxy: {said}\n"
 
 
 def test_a_mistake_is_told_with_its_line(capsys: Capture, tmp_path: Path) -> None:

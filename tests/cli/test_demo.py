@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from ccproxy.gateway.config import Timeouts
 from ccproxy.gateway.demo import DemoClient, demo_config, model_of
 from ccproxy.gateway.routes import find_route, spoken, upstream_url
 from tests.cli.gateways import curl, exports, gateway, run
-from tests.cli.streams import ANTHROPIC, COMMAND, CUT, ENVIRONMENT
+from tests.cli.streams import ANTHROPIC, COMMAND, CUT, ENVIRONMENT, TIMEOUT
 
 Capture = pytest.CaptureFixture[str]
 BUNDLED = Path(demo.__file__).with_name("demo.sse")
@@ -140,6 +141,21 @@ def test_once() -> None:
         heard.close()
         assert heard.error is None
         assert "bundled with ccproxy" in heard.message.text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a pipe that holds less than the answers")
+def test_once_for_a_reader_that_leaves() -> None:
+    import fcntl
+
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    command = [*COMMAND, "demo", "--once"]
+    with subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+        os.close(writer)
+        assert os.read(reader, 1)
+        os.close(reader)
+        _, said = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, said) == (_io.PIPE, b"")
 
 
 def test_as_long_as_it_runs() -> None:
@@ -291,6 +307,22 @@ def test_what_is_no_request(name: str) -> None:
         status, data = answer(name, {}, stream=False, raw=raw)
         assert status == 400
         assert dialects.get(name).read_error(json.loads(data)).message
+
+
+def test_counting() -> None:
+    """Each upstream whose dialect counts tokens; the gateway makes an estimate for the others."""
+    for name, upstream in demo_config(0).upstreams.items():
+        dialect = dialects.get(name)
+        if dialect.count is None or dialect.endpoints is None:
+            continue
+        client = DemoClient(ANSWER.read_bytes(), BUNDLED.read_bytes(), pace=0.0)
+        url = upstream_url(upstream.url, dialect.endpoints, Endpoint("count_tokens", model_of(name)))
+        counts: list[int | None] = []
+        for words in (10, 100):
+            response = asyncio.run(client.open("POST", url, {}, b'{"x":"' + b"word " * words + b'"}', Timeouts()))
+            assert response.status == 200
+            counts.append(dialect.count.read_answer(json.loads(asyncio.run(response.read()))))
+        assert counts == [14, 127]
 
 
 def test_other_endpoints() -> None:

@@ -52,8 +52,37 @@ def test_every_client_is_pointed_at_the_gateway() -> None:
 
 
 def test_what_would_send_clients_elsewhere_is_gone() -> None:
-    given = {"CLAUDE_CODE_USE_BEDROCK": "1", "GOOGLE_GENAI_USE_VERTEXAI": "true", "GOOGLE_API_KEY": "mine"}
+    given = {
+        "CLAUDE_CODE_USE_BEDROCK": "1",
+        "CLAUDE_CODE_USE_VERTEX": "1",
+        "CLAUDE_CODE_USE_FOUNDRY": "1",
+        "GOOGLE_GENAI_USE_VERTEXAI": "true",
+        "GOOGLE_GENAI_USE_ENTERPRISE": "true",
+        "GOOGLE_GENAI_USE_GCA": "true",
+    }
     assert not environment(**given).keys() & given.keys()
+    assert not environment(*NOWHERE, "--forward-key", **given).keys() & given.keys()
+
+
+def test_what_belongs_to_another_key_is_gone() -> None:
+    """But where clients keep theirs."""
+    given = {
+        "GOOGLE_API_KEY": "mine",
+        "OPENAI_ORG_ID": "org",
+        "OPENAI_PROJECT_ID": "proj",
+        "OPENAI_CUSTOM_HEADERS": "authorization: mine",
+        "ANTHROPIC_CUSTOM_HEADERS": "x-api-key: mine",
+    }
+    assert not environment(**given).keys() & given.keys()
+    assert environment(*NOWHERE, "--forward-key", **given).items() >= given.items()
+
+
+def test_the_sdk_of_google_takes_the_gateways_key() -> None:
+    """Though there is another that it likes better."""
+    script = "import google.genai as g; print(g.Client()._api_client.api_key)"
+    result = run("run", *NOWHERE, "--", "sh", "-c", f'echo $GEMINI_API_KEY; "{sys.executable}" -c "{script}"', GOOGLE_API_KEY="mine")  # fmt: skip
+    wanted, got = result.stdout.split()
+    assert wanted == got and len(got) >= 32
 
 
 def test_a_proxy_is_not_asked_for_this_machine() -> None:
@@ -65,13 +94,12 @@ def test_a_proxy_is_not_asked_for_this_machine() -> None:
 
 def test_our_own_environment_stays_as_it_is(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
-    monkeypatch.setenv("CCPROXY_RUN_KEY", "")
-    before = {name: value for name, value in os.environ.items() if name != "CCPROXY_RUN_KEY"}
+    before = dict(os.environ)
     assert main(["run", *NOWHERE, "--", "env"]) == 0
     out = capfd.readouterr().out
     assert "\nANTHROPIC_BASE_URL=http://127.0.0.1:" in out
     assert "CCPROXY_RUN_KEY" not in out
-    assert {name: value for name, value in os.environ.items() if name != "CCPROXY_RUN_KEY"} == before
+    assert dict(os.environ) == before
 
 
 def test_an_exchange() -> None:
@@ -119,6 +147,20 @@ def test_the_log_is_off_unless_asked_for() -> None:
 
 
 # Codex
+
+
+def program(folder: Path, name: str) -> Path:
+    """A program that prints its arguments and its environment."""
+    path = folder / name
+    path.write_text(f"#!{sys.executable}\nimport json, os, sys\nprint(json.dumps([sys.argv[1:], dict(os.environ)]))\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_codex_is_told_the_model_that_is_asked_for(tmp_path: Path) -> None:
+    result = run("run", *NOWHERE, "--model", "claude-sonnet-4-5", "--", str(program(tmp_path, "codex")), "exec")
+    words, _ = json.loads(result.stdout)
+    assert words[-3:] == ["-c", 'model="claude-sonnet-4-5"', "exec"]
 
 
 @pytest.mark.parametrize("name", ["codex", "sub/codex"])

@@ -80,7 +80,7 @@ async def gateway(config: Config, log: AccessLog | None = None) -> AsyncIterator
     exchanges: list[Exchange] = []
     app = App(config, log=log or kept, observer=exchanges.append)
     sock = run.listen("127.0.0.1", 0)
-    async with run.serving(app, sock, kept):
+    async with run.serving(app, sock, kept, config.limits):
         yield Gateway(app, run.url_of(sock), exchanges, kept.said)
 
 

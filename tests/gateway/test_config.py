@@ -8,7 +8,7 @@ import pytest
 
 from ccproxy import dialects
 from ccproxy.gateway import config
-from ccproxy.gateway.config import Config, ConfigError, Target, as_toml, check_secrets, load, secret
+from ccproxy.gateway.config import Config, ConfigError, Target, as_toml, check_secrets, load, secret, upstream_keys
 
 UPSTREAM = """\
 [upstreams.main]
@@ -168,6 +168,7 @@ LONG = UPSTREAM + "".join(f"# {i}\n" for i in range(3))
         (f"keepalive = nan\n{UPSTREAM}", ", line 1: keepalive: must not be negative or endless, but is nan"),
         (f"remember_calls = -1\n{UPSTREAM}", ", line 1: remember_calls: must not be negative"),
         (f"limits.max_body = 0\n{UPSTREAM}", ", line 1: limits.max_body: must be positive"),
+        (f"limits.header_timeout = 0\n{UPSTREAM}", ", line 1: limits.header_timeout: must be positive"),
         (f"{UPSTREAM}retries.attempts = 0\n", ", line 4: upstreams.main.retries.attempts: must be positive"),
         (f"{UPSTREAM}options.max_tokens = 0\n", ", line 4: upstreams.main.options.max_tokens: must be positive"),
         # what does not exist
@@ -213,6 +214,10 @@ LONG = UPSTREAM + "".join(f"# {i}\n" for i in range(3))
         (
             f"{UPSTREAM}headers.X-API-Key = 'sk-1'\n",
             ", line 4: upstreams.main.headers.X-API-Key: a key is named by `key` of the upstream, never written here",
+        ),
+        (
+            f"{UPSTREAM}headers.api-key = 'env:'\n",
+            ", line 4: upstreams.main.headers.api-key: a key is named by `key` of the upstream, never written here; a",
         ),
         (
             f"client_keys = ['env:A']\n{UPSTREAM}forward_key = true\n",
@@ -328,6 +333,28 @@ def test_secrets_are_checked_by_place(tmp_path: Path) -> None:
     for absent, where in [("B", "client_keys"), ("C", "upstreams.main.key")]:
         with pytest.raises(ConfigError, match=f"^{where}: the environment variable {absent} is not set$"):
             check_secrets(read, {name: "x" for name in "ABC" if name != absent})
+
+
+def test_headers_may_be_named_like_keys(tmp_path: Path) -> None:
+    """As Azure's key, which is in a header of its own."""
+    (tmp_path / "token").write_text("three\n")
+    named = f"api-key = 'env:CCPROXY_POTR', authorization = 'file:{tmp_path}/token', x-kind = 'envelope'"
+    environment = {"CCPROXY_POTR": "two"}  # no misspelt CCPROXY_PORT
+    read = load(write(tmp_path, f"{UPSTREAM}key = 'env:KEY'\nheaders = {{ {named} }}\n"), environment)
+    key, headers = upstream_keys(read.upstreams["main"], environment | {"KEY": "one"})
+    assert key == "one"
+    assert headers == {"api-key": "two", "authorization": "three", "x-kind": "envelope"}
+    assert "two" not in as_toml(read) and 'api-key = "env:CCPROXY_POTR"' in as_toml(read)
+    with pytest.raises(ConfigError, match=r"^upstreams\.main\.headers\.api-key: the environment variable CCPROXY_POTR"):
+        check_secrets(read, {"KEY": "one"})
+
+
+@pytest.mark.parametrize("where", ["key", "headers.api-key"])
+def test_what_no_header_can_hold_is_not_shown(tmp_path: Path, where: str) -> None:
+    read = load(write(tmp_path, f"{UPSTREAM}{where} = 'env:KEY'\n"), {})
+    with pytest.raises(ConfigError) as caught:
+        check_secrets(read, {"KEY": "one\ntwo"})
+    assert str(caught.value) == f"upstreams.main.{where}: what env:KEY holds can't be sent in a header"
 
 
 # Written

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
+import aiohttp
+import msgspec
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from ccproxy.gateway import create_app
+from ccproxy.gateway.config import Timeouts
 from ccproxy.gateway.exchange import AccessLog, Exchange
+from ccproxy.gateway.upstream import AiohttpClient, UpstreamError
 from tests.oracles import ORACLES
 
 from .answers import DIALECTS, SPEECHES, TEXT, question, told
 from .in_process import Speaker, pass_on
-from .stage import PATIENCE, Gateway, Reply, Stage, ask, configure, gateway, in_loop, in_thread, one, send
+from .stage import PATIENCE, Connection, Gateway, Reply, Stage, ask, configure, gateway, in_loop, in_thread, one, send
 from .upstream import (
     STREAM,
     Call,
@@ -55,6 +61,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "total": {"timeouts": {"total": 2 * SOON}},
     "patient": {"timeouts": {"total": SOON}, "retries": {"attempts": 3, "backoff": 5.0}},
     "three": {"retries": {"attempts": 3, "backoff": 0.01, "max_backoff": 0.5}},
+    "always": {"stream": "always"},
+    "slow": {"timeouts": {"headers": SOON, "idle": SOON}, "retries": {"attempts": 3, "backoff": 0.01}},
 }
 """What is said of an upstream."""
 
@@ -143,10 +151,15 @@ def bench() -> Iterator[Bench]:
             plain = configure(tables, models=rules)
             small = configure(tables, models=rules, limits={"max_frame": 4000, "max_response": 4000})
             lively = configure(tables, models=rules, keepalive=SOON / 2)
+            early = configure(tables, models=rules, keepalive=SOON / 3, head_wait=SOON / 3)
             gateways = {
                 "plain": await stack.enter_async_context(gateway(plain)),
                 "small": await stack.enter_async_context(gateway(small)),
                 "lively": await stack.enter_async_context(gateway(lively)),
+                "early": await stack.enter_async_context(gateway(early)),
+                "small early": await stack.enter_async_context(
+                    gateway(msgspec.structs.replace(early, limits=small.limits))
+                ),
             }
             made.append(Bench(stage, server, other, gateways))
             ready()
@@ -191,8 +204,72 @@ def test_nobody_listens(client: str, streams: bool) -> None:
                 return await ask(served, client, streams=streams)
 
     reply = in_loop(main)
-    assert "can't be reached" in refused(client, reply)
+    assert reply.status == BAD_GATEWAY[client]
+    why = "the upstream 'it' can't be reached: connection refused; check that it runs, and its url"
+    assert refused(client, reply) == why
     assert b"127.0.0.1" not in reply.body
+
+
+@CLIENTS
+def test_no_host_of_that_name(client: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known: nowhere.invalid")
+
+    monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", resolve)
+
+    async def main() -> Reply:
+        async with gateway(one(speaks(client), "http://nowhere.invalid")) as served:
+            return await ask(served, client)
+
+    reply = in_loop(main)
+    assert reply.status == BAD_GATEWAY[client]
+    assert "the upstream 'it' can't be reached: its host name is not known; check" in refused(client, reply)
+    assert b"nowhere" not in reply.body
+
+
+@CLIENTS
+def test_no_tls(client: str) -> None:
+    async def main() -> Reply:
+        async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            writer.close()
+
+        async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            async with gateway(one(speaks(client), url)) as served:
+                return await ask(served, client)
+
+    reply = in_loop(main)
+    assert reply.status == BAD_GATEWAY[client]
+    assert "the upstream 'it' can't be reached: no TLS connection (" in refused(client, reply)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (18, "its certificate is not accepted: self-signed certificate"),
+        (62, "its certificate is not accepted: it is for another host"),
+    ],
+)
+def test_no_certificate(code: int, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def request(*_: Any, **__: Any) -> None:
+        failed = ssl.SSLCertVerificationError(1, "failed")
+        failed.verify_code, failed.verify_message = code, "self-signed certificate" if code == 18 else "not 'host.name'"
+        key: Any = ConnectionKey("host.name", 443, True, True, None, None, None)
+        raise aiohttp.ClientConnectorCertificateError(key, failed)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", request)
+    client = AiohttpClient()
+
+    async def main() -> UpstreamError:
+        with pytest.raises(UpstreamError) as caught:
+            await client.open("POST", "https://host.name/v1", {}, b"", Timeouts())
+        await client.close()
+        return caught.value
+
+    failed = in_loop(main)
+    assert failed.about("it").startswith(f"the upstream 'it' can't be reached: {why}; check ")
+    assert "host.name" not in failed.about("it")
 
 
 @WAYS
@@ -233,7 +310,7 @@ def test_half_closed(bench: Bench, client: str) -> None:
 @CLIENTS
 def test_no_head(bench: Bench, client: str, streams: bool) -> None:
     tried = bench.fails(client, stalled(head=False), streams=streams, settings="headers")
-    assert "no response from the upstream within" in refused(client, tried.reply)
+    assert "has not begun to answer within" in refused(client, tried.reply)
     assert tried.reply.status == 504
     assert tried.calls[0].left.is_set()
 
@@ -449,6 +526,37 @@ def test_tried_again(bench: Bench, script: Script) -> None:
     assert len(tried.calls) == 3
 
 
+@pytest.mark.parametrize("script", [stalled(head=False), stalled()], ids=["no head", "no word"])
+def test_what_may_be_running_is_not_asked_for_again(bench: Bench, script: Script) -> None:
+    """It costs as much again; another upstream may be quicker."""
+    tried = bench.ask(CHAT, "anthropic", script, settings="slow")
+    assert (tried.reply.status, len(tried.calls)) == (504, 1)
+    tried = bench.ask(CHAT, "anthropic", script, settings="slow.or.there")
+    assert (tried.reply.status, len(tried.calls), len(tried.elsewhere)) == (200, 1, 1)
+
+
+def test_a_connection_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there was none, nothing is running."""
+    tries: list[str] = []
+
+    async def request(_: aiohttp.ClientSession, method: str, *__: Any, **___: Any) -> None:
+        tries.append(method)
+        raise aiohttp.ConnectionTimeoutError
+
+    async def main() -> int:
+        config = one("anthropic", "http://upstream.invalid", SETTINGS["three"])
+        app = create_app(config, log=AccessLog("off"))
+        path, asked = question(CHAT)
+        with monkeypatch.context() as patch:
+            patch.setattr(aiohttp.ClientSession, "request", request)
+            status, said = await pass_on(app, "POST", path, b"", [], [json.dumps(asked).encode()])
+        await app.close()
+        assert b"within 10 s" in said
+        return status
+
+    assert (in_loop(main), tries) == (504, ["POST"] * 3)
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
 def test_not_tried_again(bench: Bench, status: int) -> None:
     tried = attempts(bench, body({"error": {"message": "No"}}, status), GOOD)
@@ -609,3 +717,188 @@ def test_a_sign_of_life_and_the_first_word_at_once() -> None:
         assert status == 200 and said.startswith(b": ") and ORACLES[CHAT].accept(said).complete
 
     in_loop(main)
+
+
+# No head
+
+
+def late(script: Script) -> Script:
+    """The upstream thinks before it answers at all."""
+
+    async def waits(call: Call) -> None:
+        await asyncio.sleep(SOON)
+        await script(call)
+
+    return waits
+
+
+SIGNS = pytest.mark.parametrize("client", list(SIGN))
+BUSY = SPEECHES["anthropic"].refusals["overloaded"]
+
+
+def early(bench: Bench, client: str, script: Script, settings: str = "plain", *, streams: bool = True) -> Tried:
+    return bench.ask(client, speaks(client), script, settings=settings, streams=streams, gateway="early")
+
+
+@SIGNS
+def test_signs_of_life_before_the_head(bench: Bench, client: str) -> None:
+    """What is on the way to a client, and the client, may give up on a response that does not begin."""
+    tried = early(bench, client, late(stream(*SPEECHES[speaks(client)].text)))
+    verdict = ORACLES[client].accept(tried.reply.body)
+    assert verdict.ok and verdict.complete, verdict
+    assert tried.reply.body.startswith(b": ") and tried.reply.body.partition(b"The tide")[0].count(b": ping\n\n") >= 2
+    assert tried.reply.headers["content-type"].startswith("text/event-stream")
+    assert tried.reply.headers["cache-control"] == "no-cache" and "x-request-id" in tried.reply.headers
+    assert tried.exchange.finish == "end" and tried.exchange.error is None
+
+
+@SIGNS
+def test_after_them_an_error_is_in_the_stream(bench: Bench, client: str) -> None:
+    """And nothing is tried again or elsewhere."""
+    for script, kind, said in [
+        (late(body(SPEECHES[speaks(client)].refusals["overloaded"].body, 503)), "overloaded", "Too much to do"),
+        (late(killed()), "internal", "can't be reached"),
+        (late(stream()), "truncated", ""),
+        (late(page("<html>Sign in</html>")), "protocol", ""),
+        (late(body({"hello": "world"})), "protocol", ""),
+        (late(body(b"{")), "protocol", ""),
+        (late(body(SPEECHES[speaks(client)].refusals["overloaded"].body)), "overloaded", "Too much to do"),
+    ]:
+        tried = early(bench, client, script, "three.or.there")
+        assert said in broke_off(client, tried.reply)
+        assert (tried.exchange.error, len(tried.calls), len(tried.elsewhere)) == (kind, 1, 0)
+
+
+@SIGNS
+def test_after_them_a_body_may_be_too_long_or_stall(bench: Bench, client: str) -> None:
+    async def silent(call: Call) -> None:
+        await call.head(200, {"content-type": "application/json"})
+        await call.send(b'{"id"')
+        await call.left.wait()
+
+    tried = early(bench, client, late(silent), "idle")
+    assert "has said nothing" in broke_off(client, tried.reply)
+    tried = bench.ask(client, speaks(client), late(body(b"{" + b" " * 5000)), gateway="small early")
+    assert "max_response" in broke_off(client, tried.reply)
+
+
+@SIGNS
+def test_after_them_a_body_is_replayed(bench: Bench, client: str) -> None:
+    tried = early(bench, client, late(body(SPEECHES[speaks(client)].body)))
+    verdict = ORACLES[client].accept(tried.reply.body)
+    assert verdict.ok and verdict.complete and tried.reply.body.startswith(b": ping")
+
+
+@SIGNS
+@pytest.mark.parametrize(
+    ("settings", "said"), [("headers", "has not begun to answer"), ("total", "longer than it may")]
+)
+def test_after_them_a_time_out_is(bench: Bench, client: str, settings: str, said: str) -> None:
+    tried = early(bench, client, stalled(head=False), settings)
+    assert said in broke_off(client, tried.reply)
+    assert tried.exchange.error == "timeout" and tried.calls[0].left.is_set()
+
+
+def test_before_them_it_is_not(bench: Bench) -> None:
+    tried = bench.ask(CHAT, "anthropic", body({}, 503), GOOD, settings="three", gateway="early")
+    assert (tried.reply.status, len(tried.calls)) == (200, 2) and not tried.reply.body.startswith(b":")
+
+
+@pytest.mark.parametrize(("client", "streams"), [("gemini", True), (CHAT, False)])
+def test_where_there_are_no_signs_of_life(bench: Bench, client: str, streams: bool) -> None:
+    tried = early(bench, client, late(body(BUSY.body, 503)), streams=streams)
+    assert tried.reply.status == 503 and "Too much to do" in refused(client, tried.reply)
+    tried = early(bench, client, late(stream(*SPEECHES["anthropic"].text)), streams=streams)
+    assert tried.reply.status == 200 and tried.exchange.finish == "end"
+
+
+def test_a_client_that_leaves_after_them() -> None:
+    async def main() -> None:
+        settings = {"keepalive": SOON / 3, "head_wait": SOON / 3}
+        async with upstream(stalled(head=False)) as server, gateway(one("anthropic", server.url, **settings)) as served:
+            connection = await Connection.open(served.url)
+            await connection.post(*question(CHAT))
+            await connection.until(b": ping\n\n")
+            connection.vanish()
+            (exchange,) = await served.over()
+            assert exchange.left and exchange.error is None
+            async with asyncio.timeout(PATIENCE):
+                await server.last.left.wait()
+            assert len(server.calls) == 1 and served.said == []
+
+    in_loop(main)
+
+
+def test_a_gateway_that_stops_after_them() -> None:
+    async def main() -> None:
+        settings = {"keepalive": SOON / 3, "head_wait": SOON / 3, "drain": 0.0}
+        async with upstream(stalled(head=False)) as server, gateway(one("anthropic", server.url, **settings)) as served:
+            connection = await Connection.open(served.url)
+            await connection.post(*question(CHAT), {"connection": "close"})
+            await connection.until(b": ping\n\n")
+            await served.app.drain()
+            said = await connection.reader.read(-1)
+            assert b"shutting down" in said and said.endswith(b"0\r\n\r\n")
+            connection.vanish()
+            assert served.said == []
+
+    in_loop(main)
+
+
+# Streams as JSON
+
+
+@WAYS
+@CLIENTS
+def test_a_json_array_for_a_stream(bench: Bench, client: str, streams: bool) -> None:
+    """As Gemini has it without `alt=sse`, and servers that ignore that."""
+    frames = [frame.removeprefix(b"data: ").strip() for frame in SPEECHES["gemini"].text]
+    pieces = [b" [" + frames[0], *(b",\n" + frame for frame in frames[1:]), b"]"]
+    script = stream(*pieces, pause=0.01, media_type="application/json; charset=UTF-8")
+    tried = bench.ask(client, "gemini", script, streams=streams, settings="plain" if streams else "always")
+    assert tried.reply.status == 200 and tried.exchange.finish == "end"
+    if streams:
+        verdict = ORACLES[client].accept(tried.reply.body)
+        assert verdict.ok and verdict.complete, verdict
+    assert TEXT.split()[-1] in json.dumps(tried.reply.body.decode(), ensure_ascii=False)
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["array", "object"])
+def test_white_space_before_json_is_a_sign_of_life(bench: Bench, streams: bool) -> None:
+    """However much of it; some servers send it while they think."""
+    speech = SPEECHES["gemini"]
+    frames = [frame.removeprefix(b"data: ").strip() for frame in speech.text]
+    data = b"[" + b",".join(frames) + b"]" if streams else json.dumps(speech.body).encode()
+    script = stream(b"\xef\xbb", b"\xbf \n", *[b" " * 1000] * 10, data, media_type="application/json")
+    tried = bench.ask(CHAT, "gemini", script, gateway="small")
+    assert tried.reply.status == 200 and ORACLES[CHAT].accept(tried.reply.body).complete
+
+
+@CLIENTS
+def test_a_json_array_that_is_cut(bench: Bench, client: str) -> None:
+    frames = [frame.removeprefix(b"data: ").strip() for frame in SPEECHES["gemini"].text]
+
+    async def script(call: Call) -> None:
+        await call.head(200, {"content-type": "application/json"})
+        await call.send(b"[" + frames[0] + b",")
+        await call.heard()
+
+    broke_off(client, bench.ask(client, "gemini", script).reply)
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["array", "object"])
+def test_an_array_is_asked_for(bench: Bench, streams: bool) -> None:
+    """And comes, whatever the upstream makes of a stream."""
+    speech = SPEECHES["gemini"]
+    frames = [frame.removeprefix(b"data: ").strip() for frame in speech.text]
+    data = b"[" + b",".join(frames) + b"]" if streams else json.dumps(speech.body).encode()
+
+    async def main() -> Reply:
+        bench.server.scripts.append(body(data))
+        path = "/v1beta/models/gemini.plain:streamGenerateContent"
+        return await send(bench.gateways["plain"].url + path, question("gemini")[1])
+
+    reply = bench.stage.wait(main())
+    assert reply.status == 200 and reply.headers["content-type"] == "application/json"
+    said = [part["text"] for c in reply.json for part in c["candidates"][0].get("content", {}).get("parts", ())]
+    assert "".join(said) == TEXT

@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -186,8 +187,12 @@ def whole(frames: list[bytes]) -> Script:
     return script
 
 
-def crowd(size: int, seconds: float) -> None:
-    """So many clients leave at once."""
+def crowd(size: int) -> None:
+    """So many clients leave at once, and all upstream requests are closed within a second.
+
+    It takes a tenth of that, all of it work: no timer is on the way. So the second is one of processor time, and a machine
+    that is busy with something else gets more by the clock.
+    """
 
     async def main() -> None:
         speech = SPEECHES["anthropic"]
@@ -200,10 +205,12 @@ def crowd(size: int, seconds: float) -> None:
                 connections.append(connection)
             await asyncio.gather(*(connection.until(b"The tide") for connection in connections))
             assert len(served.app.active) == size == len(server.calls)
+            before = process_time()
             left = max([connection.vanish() for connection in connections])
             async with asyncio.timeout(30):
                 await asyncio.gather(*(call.left.wait() for call in server.calls))
-            assert max(call.left_at or 0 for call in server.calls) - left < seconds
+            assert process_time() - before < 1.0
+            assert max(call.left_at or 0 for call in server.calls) - left < 5.0
             await served.over(size)
             assert all(exchange.left for exchange in served.exchanges)
             assert served.said == []
@@ -213,12 +220,12 @@ def crowd(size: int, seconds: float) -> None:
 
 
 def test_fifty_at_once() -> None:
-    crowd(50, 2.0)
+    crowd(50)
 
 
 @pytest.mark.slow
 def test_five_hundred_at_once() -> None:
-    crowd(500, 2.0)
+    crowd(500)
 
 
 # Slow readers

@@ -14,9 +14,9 @@ import pytest
 
 from ccproxy import dialects
 from ccproxy.core.spi import Endpoint
-from ccproxy.gateway import create_app
+from ccproxy.gateway import create_app, run
 from ccproxy.gateway.config import Config, ConfigError, load
-from ccproxy.gateway.exchange import AccessLog
+from ccproxy.gateway.exchange import AccessLog, Exchange
 from ccproxy.gateway.headers import is_foreign_page
 from ccproxy.gateway.routes import upstream_url
 from tests.oracles import ORACLES
@@ -263,7 +263,8 @@ def test_only_listed_headers_come_back(bench: Bench, client: str, dialect: str, 
     speech = SPEECHES[dialect]
     script = stream(*speech.text, headers=RETURNED) if streams else body(speech.body, headers=RETURNED)
     reply = bench.ask(client, dialect, script, streams=streams)
-    assert reply.headers.keys() - OWN == (RETURNING[client] if client == dialect else set())
+    dialects_own = {"request-id"} if client == "anthropic" else set()
+    assert reply.headers.keys() - OWN == (RETURNING[client] if client == dialect else dialects_own)
     if streams:
         assert reply.headers["cache-control"] == "no-cache" and reply.headers["x-accel-buffering"] == "no"
 
@@ -285,6 +286,32 @@ def test_configured_headers_go_up() -> None:
 
     settings = {"headers": {"X-Team": "ours", "User-Agent": "us/1"}}
     alone(stream(*SPEECHES["anthropic"].text), lambda url: one("anthropic", url, settings), work)
+
+
+def test_a_key_in_a_header_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    """As Azure has it. The environment is the one that is given."""
+
+    async def main() -> None:
+        async with upstream(stream(*SPEECHES["openai-chat"].text)) as server:
+            server.scripts.append(body(LISTS["openai-chat"]))
+            config = one("openai-chat", server.url, {"headers": {"api-key": "env:AZURE_KEY"}})
+            over: list[Exchange] = []
+            app = create_app(config, environment={"AZURE_KEY": SECRET}, log=AccessLog("json"), observer=over.append)
+            for method, path in (("GET", "/v1/models"), ("POST", "/v1/messages")):
+                data = json.dumps(question("anthropic")[1]).encode() if method == "POST" else b""
+                status, _ = await pass_on(app, method, path, b"", [], [data])
+                assert status == 200 and server.last.headers["api-key"] == SECRET
+            await app.close()
+            assert SECRET not in repr(app.config) + repr([exchange.record(0) for exchange in over])
+
+    in_loop(main)
+    assert SECRET not in "".join(capfd.readouterr())
+
+
+def test_a_key_that_is_not_there() -> None:
+    config = one("openai-chat", "http://x", {"headers": {"api-key": "env:AZURE_KEY"}})
+    with pytest.raises(ConfigError, match=r"^upstreams\.it\.headers\.api-key: the environment variable AZURE_KEY"):
+        create_app(config, environment={})
 
 
 @pytest.mark.parametrize(
@@ -581,10 +608,20 @@ def test_to_store_is_only_lost(bench: Bench, dialect: str) -> None:
     bench.upstreams[dialect].script = stream(*SPEECHES[dialect].text)
     reply = bench.send("/v1/responses", question("openai-responses", dialect)[1] | {"store": True})
     assert reply.status == 200
-    if dialect == "anthropic":
-        assert "field store" in reply.headers["x-ccproxy-losses"]
-    else:  # which stores, too
+    if dialect == "openai-chat":  # which stores, too
         assert bench.upstreams[dialect].last.json["store"] is True
+    else:
+        assert "field store" in reply.headers["x-ccproxy-losses"]
+
+
+def test_what_only_one_of_googles_servers_has() -> None:
+    async def work(server: Upstream, served: Gateway) -> None:
+        asked = question("openai-responses")[1] | {"store": True}
+        assert (await send(f"{served.url}/v1/responses", asked)).status == 200
+        assert server.last.json["store"] is True
+
+    settings = {"options": {"google": "gemini-api"}}
+    alone(stream(*SPEECHES["gemini"].text), lambda url: one("gemini", url, settings), work)
 
 
 def test_what_is_lost_is_said(bench: Bench) -> None:
@@ -620,6 +657,47 @@ def test_request_ids(bench: Bench, client: str) -> None:
     assert len(made_up) == 2 and all(len(id) == 32 for id in made_up)
     for bad in ("x" * 200, "a\tb", "\xe9"):
         assert bench.ask(client, "gemini", headers={"x-request-id": bad}).headers["x-request-id"] != bad
+
+
+@pytest.mark.parametrize("kind", ["stream", "body", "error", "none"])
+@UPSTREAMS
+@CLIENTS
+def test_the_upstreams_id_is_in_the_log_and_in_the_dialects_own_header(
+    bench: Bench, client: str, dialect: str, kind: str
+) -> None:
+    """The client's own id comes back, whatever happens; Anthropic's SDK shows another header as the request's id."""
+    theirs = {"request-id" if dialect == "anthropic" else "x-request-id": "req_up"} if kind != "none" else {}
+    refusal = SPEECHES[dialect].refusals["bad_request"]
+    script = {
+        "stream": stream(*SPEECHES[dialect].text, headers=theirs),
+        "body": body(SPEECHES[dialect].body, headers=theirs),
+        "error": body(refusal.body, refusal.status, {**refusal.headers, **theirs}),
+        "none": stream(*SPEECHES[dialect].text),
+    }[kind]
+    bench.gateway.exchanges.clear()
+    reply = bench.ask(client, dialect, script, streams=kind != "body", headers={"x-request-id": "mine-7"})
+    assert reply.headers["x-request-id"] == "mine-7"
+    assert reply.headers.get("request-id") == (None if client != "anthropic" else (theirs and "req_up") or "mine-7")
+    (exchange,) = bench.stage.wait(bench.gateway.over())
+    assert exchange.record(0).get("upstream_id") == ("req_up" if theirs else None)
+
+
+@CLIENTS
+def test_errors_of_our_own_have_the_id(bench: Bench, client: str) -> None:
+    path, _ = question(client)
+    reply = bench.send(path, b"{", {"x-request-id": "mine-7"})
+    assert reply.status == 404 and reply.headers["x-request-id"] == "mine-7"
+    assert reply.headers.get("request-id") == ("mine-7" if client == "anthropic" else None)
+
+
+@pytest.mark.parametrize("bad", ["x" * 200, "\xe9", "a\tb"])
+def test_an_upstreams_id_that_is_none(bench: Bench, bad: str) -> None:
+    bench.gateway.exchanges.clear()
+    script = stream(*SPEECHES["openai-chat"].text, headers={"x-request-id": bad})
+    reply = bench.ask("anthropic", "openai-chat", script)
+    assert reply.headers["request-id"] == reply.headers["x-request-id"] != bad
+    (exchange,) = bench.stage.wait(bench.gateway.over())
+    assert "upstream_id" not in exchange.record(0)
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
@@ -741,6 +819,50 @@ def test_mounted_below_a_path() -> None:
         path, asked = question("openai-chat", streams=False)
         status, said = await pass_on(below, "POST", path, b"", [], [json.dumps(asked).encode()])
         assert status == 200 and TEXT in json.loads(said)["choices"][0]["message"]["content"]
+
+    in_loop(main)
+
+
+@pytest.mark.parametrize("passes_lifespan", [True, False], ids=["with lifespan", "without"])
+def test_mounted_in_another_application(passes_lifespan: bool) -> None:
+    """The example in the README, served: some frameworks pass lifespan events on, and the others call `close`."""
+
+    async def main() -> None:
+        async with upstream(stream(*SPEECHES["anthropic"].text)) as server:
+            config = load(None, {}, {"upstreams": {"local": {"dialect": "anthropic", "url": server.url}}})
+            mounted = create_app(config, log=AccessLog("off"))
+            events: list[str] = []
+
+            async def lifespan(receive: Any, send: Any) -> None:
+                for event in ("startup", "shutdown"):
+                    events.append((await receive())["type"])
+                    if event == "shutdown":
+                        await mounted.close()
+                    await send({"type": f"lifespan.{event}.complete"})
+
+            async def application(scope: Any, receive: Any, send: Any) -> None:
+                if scope["type"] == "lifespan":
+                    await (mounted(scope, receive, send) if passes_lifespan else lifespan(receive, send))
+                elif scope["path"].startswith("/llm/"):
+                    await mounted({**scope, "root_path": "/llm"}, receive, send)
+                else:
+                    await send({"type": "http.response.start", "status": 200, "headers": []})
+                    await send({"type": "http.response.body", "body": b"elsewhere"})
+
+            sock = run.listen("127.0.0.1", 0)
+            url = run.url_of(sock)
+            async with run.serving(application, sock, AccessLog("off"), config.limits):
+                assert (await send(f"{url}/v1/messages")).body == b"elsewhere"
+                assert (await send(f"{url}/llm/health/ready")).body == b"ok\n"
+                for client in DIALECTS:
+                    path, asked = question(client)
+                    reply = await send(f"{url}/llm{path}", asked)
+                    assert reply.status == 200 and ORACLES[client].accept(reply.body).complete
+                assert server.connections == 1 == server.open
+            assert events == ([] if passes_lifespan else ["lifespan.startup", "lifespan.shutdown"])
+            async with asyncio.timeout(5):
+                while server.open:
+                    await asyncio.sleep(0.005)
 
     in_loop(main)
 

@@ -116,12 +116,13 @@ def _refusal(draft: _Draft, loss: Loss) -> None:
 
 def _custom_tool(draft: _Draft, loss: Loss) -> None:
     """A function call whose argument `input` is the text. One whose arguments are no object has them in `_raw`, from
-    where a reader takes them back if they began like an object."""
+    where a reader takes them back if they began like an object; or as they are, though nobody can read them."""
 
     def wrapped(said: Said) -> Said:
         if said.kind == "tool":
-            begins = said.text.lstrip().startswith("{")
-            return said if begins else replace(said, text=json.dumps({"_raw": said.text}, ensure_ascii=False))
+            if said.text.lstrip().startswith("{") or "`_raw`" not in loss.detail:
+                return said
+            return replace(said, text=json.dumps({"_raw": said.text}, ensure_ascii=False))
         text = json.dumps({"input": said.text}, ensure_ascii=False, separators=(",", ":"))
         return replace(said, kind="tool", text=text if loss.part in draft.ended else text.removesuffix('"}'))
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ccproxy.core.losses import Loss
 from ccproxy.core.model import Call, Foreign, Media, Request, Result, Text, Thought, Tool, Turn
-from ccproxy.core.request import ToolNames
+from ccproxy.core.request import DEFAULTS, ToolNames
 
 SETTINGS = (
     *("max_output", "temperature", "top_p", "top_k", "stop", "seed", "frequency_penalty", "presence_penalty"),
@@ -30,6 +30,9 @@ SETTINGS = (
         "store",
     ),
 )
+
+SILENT = {**DEFAULTS, "temperature": 1, "top_p": 1, "tier": "auto"}
+"""Values that say what is so without them."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def atoms(request: Request) -> tuple[list[Atom], list[Atom]]:
     rest: list[Atom] = []
     for name in SETTINGS:
         value = getattr(request, name)
-        if value not in (None, [], {}):
+        if value not in (None, [], {}, SILENT.get(name)):
             rest.append(Atom(request.paths[name], name, _plain(value), {}))
     if request.choices not in (None, 1):
         rest.append(Atom(request.paths["choices"], "choices", request.choices, {}))
@@ -83,6 +86,7 @@ def _tool(tool: Tool, names: ToolNames) -> Atom:
         "strict": bool(tool.strict),
         "description": tool.description,
         "kind": tool.kind,
+        "grammar": _plain(tool.grammar),
     }
     return Atom(tool.path, "tool", names.flat(tool.namespace, tool.name), attributes)
 
@@ -108,18 +112,29 @@ def _turn(turn: Turn, names: ToolNames) -> Iterator[Atom]:
                 {"id": part.id, "custom": part.custom, "cache": _plain(part.cache)},
             )
         elif isinstance(part, Result):
-            text = "".join(one.text for one in part.parts if isinstance(one, Text))
+            inner = [one.words or one if isinstance(one, Foreign) else one for one in part.parts]
+            text = "".join(one.text for one in inner if isinstance(one, Text))
             yield Atom(
                 part.path,
                 "result",
                 _json(text),
                 {"id": part.id, "is_error": bool(part.is_error), "cache": _plain(part.cache)},
             )
-            for one in part.parts:
+            for one in inner:
                 if isinstance(one, Media):
                     yield _media(one, role)
+                elif isinstance(one, Foreign):
+                    yield _foreign(one, role)
         elif isinstance(part, Foreign):
-            yield Atom(part.path, "foreign", part.kind, {})
+            yield _foreign(part, role)
+
+
+def _foreign(part: Foreign, role: str) -> Atom:
+    """A part that is told as text elsewhere is no more than that here."""
+    if part.words is None:
+        return Atom(part.path, "foreign", part.kind, {})
+    attributes = {"role": role, "cache": _plain(part.words.cache), "refusal": False}
+    return Atom(part.path, "text", part.words.text, attributes)
 
 
 def _media(part: Media, role: str) -> Atom:
@@ -171,6 +186,7 @@ def differences(before: Request, after: Request, losses: Iterable[Loss]) -> list
     expected = [
         atom for atom in content if not any(loss.kind == "part" and _under(atom.path, loss.path) for loss in declared)
     ]
+    expected = _in_words(expected, declared)
     if any(loss.kind == "boundary" for loss in declared):
         expected, content_after = _one_thought(expected), _one_thought(content_after)
     if any(loss.kind == "order" for loss in declared):
@@ -183,6 +199,25 @@ def differences(before: Request, after: Request, losses: Iterable[Loss]) -> list
         found += [f"{atom.path}: {atom.kind} {_short(atom)} is gone" for atom in expected[len(content_after) :]]
         found += [f"{atom.path}: {atom.kind} {_short(atom)} is new" for atom in content_after[len(expected) :]]
     return found
+
+
+def _in_words(content: list[Atom], losses: list[Loss]) -> list[Atom]:
+    """Documents that are declared to be told as text, as that: a text of their own, or the end of the result's."""
+    told = {loss.path for loss in losses if loss.detail.startswith("document: ")}
+    out: list[Atom] = []
+    for atom in content:
+        if atom.kind != "document" or atom.path not in told:
+            out.append(atom)
+            continue
+        role, said = atom.essence
+        said = "\n".join(filter(None, (atom.attributes["name"], said)))
+        if out and out[-1].kind == "result" and _under(atom.path, out[-1].path):
+            before = out.pop()
+            out.append(replace(before, essence=_json(f"{before.essence}{said}")))
+        else:
+            attributes = {"role": role, "cache": atom.attributes["cache"], "refusal": False}
+            out.append(Atom(atom.path, "text", said, attributes))
+    return out
 
 
 def _one_thought(content: list[Atom]) -> list[Atom]:

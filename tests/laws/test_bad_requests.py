@@ -287,7 +287,7 @@ ORPHANS: Final = {
     "anthropic": "messages[1].content[0].tool_use_id",
     "openai-chat": "messages[1].tool_call_id",
     "openai-responses": "input[1].call_id",
-    "gemini": "contents[1].parts[0]",
+    "gemini": "contents[1].parts[0].functionResponse.id",
 }
 
 

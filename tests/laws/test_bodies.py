@@ -80,7 +80,8 @@ def unlike_twin(source: Result, body: dict[str, Any], streamed: Result, target: 
     translated = translate_response(body, source.translator.source.name, target)
     twin = run(streamed.out, target, target)
     kinds = ({loss.kind for loss in losses} for losses in ((*source.losses, *translated.losses), streamed.losses))
-    if set.symmetric_difference(*kinds) - {"opaque"}:
+    twice = {loss.kind for loss in source.losses} & {loss.kind for loss in translated.losses}
+    if set.symmetric_difference(*kinds) - {"opaque"} or twice:  # what was lost on the way to the body, and once more
         ours, theirs = read_response(translated.body, target), twin.message
         yield from differences(said(source.message, (*source.losses, *translated.losses), False), said(ours, (), False))
         yield from differences(said(source.message, streamed.losses, False), said(theirs, (), False))

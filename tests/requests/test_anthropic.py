@@ -170,7 +170,6 @@ CALL = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1.0, "b
                     "role": "assistant",
                     "content": [
                         {"type": "thinking", "thinking": "t", "signature": "s"},
-                        {"type": "thinking", "thinking": "unsigned", "signature": ""},
                         {"type": "redacted_thinking", "data": "d"},
                         {"type": "text", "text": "x", "citations": [{"type": "char_location"}]},
                         {**CALL, "caller": {"type": "direct"}, "cache_control": {"type": "ephemeral"}},
@@ -287,7 +286,7 @@ def test_settings_have_neutral_names_and_paths() -> None:
     assert (request.temperature, request.top_p, request.top_k, request.stop) == (1, 0.5, 4, ["x"])
     assert (request.tier, request.user, request.cache, request.parallel) == ("default", "u", Cache("5m"), False)
     assert request.thinking == Thinking(path="thinking", mode="on", budget=2000, effort="max", show="none")
-    assert request.format == Format(path="output_config.format", kind="schema", schema={"type": "object"})
+    assert request.format == Format(path="output_config.format", kind="schema", schema={"type": "object"}, strict=True)
     assert request.tool_choice == ToolChoice(path="tool_choice", mode="any", names=[("", "f")])
     assert request.tools == [
         Tool(path="tools[0]", kind="function", name="f", description="d", schema={"type": "object"}, strict=True)
@@ -372,6 +371,7 @@ def test_turns_and_parts() -> None:
                 Result(
                     path="messages[2].content[0]",
                     id="functions.f:0",
+                    id_path="messages[2].content[0].tool_use_id",
                     parts=[Text(path="messages[2].content[0].content", text="r")],
                 )
             ],
@@ -595,10 +595,12 @@ def test_stop_sequences_of_white_space_are_refused_by_the_api() -> None:
 
 
 def test_a_schema_of_the_answer() -> None:
-    schema = {"type": "object", "properties": {}}
+    schema = {"type": "object", "properties": {}, "additionalProperties": False}
     out, losses = written(format=Format(path="f", kind="schema", name="n", schema=schema, strict=True))
     assert out["output_config"] == {"format": {"type": "json_schema", "schema": schema}}
-    assert losses == ["field (f): name: there is no place for it", "field (f): strict: a schema always binds"]
+    assert losses == ["field (f): name: there is no place for it"]
+    _, losses = written(format=Format(path="f", kind="schema", schema=schema))
+    assert losses == ["default (f): strict: a schema always binds"]
     assert written(format=Format(kind="text")) == written()
 
 
@@ -616,7 +618,8 @@ def test_a_schema_of_the_answer() -> None:
         ("anthropic/claude-sonnet-4.6", {"temperature": 0.5, "top_p": 0.5}, ["temperature"], ["top_p"]),
         ("us.anthropic.claude-haiku-4-5-20251001-v1:0", {"top_p": 0.5, "top_k": 5}, ["top_p", "top_k"], []),
         ("claude-opus-4-7", {"temperature": 0.5, "top_p": 0.5, "top_k": 5}, [], ["temperature", "top_p", "top_k"]),
-        (NEW, {"temperature": 1}, [], ["temperature"]),
+        (NEW, {"temperature": 0.9, "top_k": 1}, [], ["temperature", "top_k"]),
+        (NEW, {"temperature": 1, "top_p": 1}, [], []),
         ("kimi-k3", {"temperature": 0.5, "top_p": 0.5}, ["temperature", "top_p"], []),
     ],
 )
@@ -817,13 +820,14 @@ def test_reasoning_that_can_be_checked_is_kept() -> None:
 
 
 def test_a_function() -> None:
-    tool = Tool(kind="function", name="f", description="d", schema={"type": "object"}, strict=True, cache=Cache())
+    schema = {"type": "object", "properties": {}, "additionalProperties": False}
+    tool = Tool(kind="function", name="f", description="d", schema=schema, strict=True, cache=Cache())
     out, losses = written(tools=[tool])
     assert out["tools"] == [
         {
             "name": "f",
             "description": "d",
-            "input_schema": {"type": "object"},
+            "input_schema": schema,
             "strict": True,
             "cache_control": {"type": "ephemeral"},
         }

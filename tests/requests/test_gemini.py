@@ -1,10 +1,12 @@
 """Requests of generateContent: what is read from each field, what is written for each neutral word, what is refused."""
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from ccproxy import translate_request
 from ccproxy.core.errors import RequestRefused
 from ccproxy.core.events import Signature
 from ccproxy.core.fields import FieldError
@@ -78,8 +80,8 @@ def result(id: str = "call_1", *parts: Text | Media, **fields: Any) -> Result:
     return Result(id=id, parts=list(parts) or [Text(text="sunny")], path=f"results.{id}", **fields)
 
 
-def settings(**fields: Any) -> tuple[dict[str, Any], list[str]]:
-    body, losses = write(of(user(), **fields))
+def settings(options: Mapping[str, Any] | None = None, **fields: Any) -> tuple[dict[str, Any], list[str]]:
+    body, losses = write(of(user(), **fields), **options or {})
     assert body.pop("contents") == [USER]
     return body, losses
 
@@ -214,6 +216,22 @@ def test_reasoning_and_its_signature() -> None:
     assert read_parts(part, role="model") == [
         Thought(text="hm", signature=Sealed("gemini", "", "c2ln"), path="contents[0].parts[0]")
     ]
+
+
+def test_reasoning_in_the_pieces_that_it_came_in() -> None:
+    """Clients keep the parts of a stream: they are one text for servers that are told it as one."""
+    pieces = [{"thought": True, "text": text} for text in ("H", "m", ".")]
+    answer = [*pieces, {"text": "yes"}, {"thought": True, "text": "So."}]
+    body = {"contents": [USER, {"role": "model", "parts": answer}, USER]}
+    assert again(body) == body
+    told = translate_request(body, "gemini", "openai-chat", model="m")
+    assert told.body["messages"][1]["reasoning_content"] == "Hm.\n\nSo."
+    assert [loss.kind for loss in told.losses if loss.path != "stream"] == ["order", "boundary"]
+    answer = [pieces[0], pieces[1] | {"partMetadata": {"a": 1}}, pieces[2]]
+    body = {"contents": [USER, {"role": "model", "parts": answer}, USER]}
+    told = translate_request(body, "gemini", "openai-chat", model="m")
+    assert told.body["messages"][1]["reasoning_content"] == "H\n\nm."
+    assert "contents[1].parts[1].partMetadata" in [loss.path for loss in told.losses]
 
 
 def test_a_calls_signature_is_a_thought_before_it() -> None:
@@ -407,6 +425,32 @@ def test_older_schemas() -> None:
     }
     assert list(schema["properties"]) == ["a_b", "b", "c"]
     assert gemini.write(read(body), RequestOptions(), Losses()) == body
+
+
+def test_types_in_capitals_in_a_json_schema() -> None:
+    schema = {
+        "type": "OBJECT",
+        "properties": {
+            "type": {"type": "STRING", "enum": ["OBJECT"]},
+            "b": {"type": "ARRAY", "items": {"type": "INTEGER"}},
+        },
+        "required": ["b"],
+    }
+    config = {"responseMimeType": "application/json", "responseJsonSchema": schema}
+    function = {"name": "f", "parametersJsonSchema": schema}
+    body = {"contents": [USER], "tools": [{"functionDeclarations": [function]}], "generationConfig": config}
+    request = read(body)
+    assert request.format is not None
+    assert request.format.schema == {
+        "type": "object",
+        "properties": {
+            "type": {"type": "string", "enum": ["OBJECT"]},
+            "b": {"type": "array", "items": {"type": "integer"}},
+        },
+        "required": ["b"],
+    }
+    assert request.tools[0].schema == request.format.schema
+    assert gemini.write(request, RequestOptions(), Losses()) == body
 
 
 def test_older_schemas_with_numbers_for_types() -> None:
@@ -710,8 +754,8 @@ def test_media(media: Media, part: dict[str, Any]) -> None:
 def test_what_media_lose() -> None:
     media = Media(kind="image", media_type="image/png", data="AAAA", detail="low", cache=Cache(), path="here")
     assert write(of(user(media)))[1] == [
-        "field (here): detail: low: there is no such choice",
         "field (here): cache: there is no place for it",
+        "field (here): detail: low: there is no such choice",
     ]
 
 
@@ -975,7 +1019,8 @@ def test_tools_that_google_runs(hosted: Any, name: str) -> None:
 
 
 def test_a_search_beside_functions() -> None:
-    body, losses = settings(tools=[FUNCTION, SEARCH], tool_choice=ToolChoice(mode="auto"))
+    given: dict[str, Any] = {"tools": [FUNCTION, SEARCH], "tool_choice": ToolChoice(mode="auto")}
+    body, losses = settings(**given, options={"google": "gemini-api"})
     assert body == {
         "tools": [DECLARED, {"googleSearch": {}}],
         "toolConfig": {
@@ -986,6 +1031,11 @@ def test_a_search_beside_functions() -> None:
     assert losses == [
         "field (tools[1].max_uses): max_uses: there is no such field",
         "default (tools[1]): includeServerSideToolInvocations: needed for functions beside Google's own tools",
+    ]
+    body, losses = settings(**given)  # Vertex AI does not know the field
+    assert body == {"tools": [DECLARED], "toolConfig": {"functionCallingConfig": {"mode": "AUTO"}}}
+    assert losses[1:] == [
+        "part (tools[1]): web_search: only the Gemini API runs it beside functions, see the option google"
     ]
 
 
@@ -1006,7 +1056,8 @@ def test_a_tool_that_google_lacks() -> None:
 
 
 def test_a_search_that_is_forbidden() -> None:
-    body, losses = settings(tools=[FUNCTION, SEARCH], tool_choice=ToolChoice(mode="none"))
+    given: dict[str, Any] = {"tools": [FUNCTION, SEARCH], "tool_choice": ToolChoice(mode="none")}
+    body, losses = settings(**given, options={"google": "gemini-api"})
     assert body == {"tools": [DECLARED], "toolConfig": {"functionCallingConfig": {"mode": "NONE"}}}
     assert losses[1:] == ["part (tools[1]): web_search: there is no other way to forbid it"]
 
@@ -1049,7 +1100,6 @@ def test_plain_settings() -> None:
         presence_penalty=0.2,
         logprobs=True,
         top_logprobs=3,
-        store=False,
         stream=True,
         include_usage=False,
     )
@@ -1067,7 +1117,6 @@ def test_plain_settings() -> None:
             "responseLogprobs": True,
             "logprobs": 3,
         },
-        "store": False,
     }
     assert losses == []
 
@@ -1099,9 +1148,18 @@ def test_too_many_stop_sequences() -> None:
 
 
 def test_labels() -> None:
-    body, losses = settings(metadata={"team": "a", "Team": "a", "note": "a b", "n": 1})
+    metadata = {"team": "a", "Team": "a", "note": "a b", "n": 1}
+    body, losses = settings(metadata=metadata, options={"google": "vertex"})
     assert body == {"labels": {"team": "a"}}
     assert losses == [f"field (metadata.{name}): {name}: can't be a label" for name in ("Team", "note", "n")]
+    body, losses = settings(metadata=metadata)  # the Gemini API does not know the field
+    assert (body, losses) == ({}, ["field (metadata): metadata: only Vertex AI has labels, see the option google"])
+
+
+def test_what_is_stored() -> None:
+    assert settings(store=False) == ({}, [])
+    assert settings(store=True) == ({}, ["field (store): store: only the Gemini API has it, see the option google"])
+    assert settings(store=False, options={"google": "gemini-api"}) == ({"store": False}, [])
 
 
 @pytest.mark.parametrize(
@@ -1111,7 +1169,8 @@ def test_labels() -> None:
         ("flex", "flex", []),
         ("priority", "priority", []),
         ("fast", "priority", ["field (tier): tier: fast is priority here"]),
-        ("auto", None, ["field (tier): tier: auto is what the project has here"]),
+        ("auto", None, []),
+        ("turbo", None, ["field (tier): tier: turbo is what the project has here"]),
     ],
 )
 def test_tiers(tier: str, written: str | None, losses: list[str]) -> None:
@@ -1124,12 +1183,17 @@ def test_tiers(tier: str, written: str | None, losses: list[str]) -> None:
         (Format(kind="text"), {"responseMimeType": "text/plain"}, []),
         (Format(kind="json"), {"responseMimeType": "application/json"}, []),
         (
-            Format(kind="schema", schema=SCHEMA, name="city", strict=True, path="format"),
+            Format(kind="schema", schema=SCHEMA, name="city", path="format"),
             {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA},
             [
                 "field (format): name: there is no place for it",
-                "field (format): strict: True: a schema is always kept to",
+                "default (format): strict: a schema is always kept to",
             ],
+        ),
+        (
+            Format(kind="schema", schema=SCHEMA, strict=True),
+            {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA},
+            [],
         ),
     ],
 )

@@ -32,7 +32,12 @@ from ccproxy.dialects.openai_chat import request as requests
 from tests.exchanges import Exchange, each_request
 from tests.oracles.openai_chat_sdk import validate_request
 
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
 HI = {"role": "user", "content": "hi"}
 
 
@@ -377,7 +382,8 @@ def test_settings_are_read() -> None:
     assert request.thinking == Thinking(path="reasoning_effort", effort="xhigh")
     assert (request.verbosity, request.parallel, request.user, request.tier) == ("low", False, "u", "on_demand")
     assert (request.metadata, request.cache_key, request.store) == ({"a": "b"}, "k", False)
-    assert list(request.extra) == ["modalities", "prediction", "stream_options.include_obfuscation"]
+    assert list(request.extra) == ["prediction", "stream_options.include_obfuscation"]
+    assert request.noise["modalities"] == ["text"]
     assert request.paths["include_usage"] == "stream_options.include_usage"
 
 
@@ -435,7 +441,8 @@ def test_tools_are_read() -> None:
     assert (function.path, function.extra) == ("tools[0]", {"function.x": 1})
     assert (untyped.kind, untyped.name, untyped.schema) == ("function", "untyped", None)
     assert (cached.cache, cached.extra) == (Cache("1h"), {})
-    assert (custom.kind, custom.name, custom.extra) == ("custom", "c", {"custom.format": {"type": "text"}})
+    assert (custom.kind, custom.name, custom.extra, custom.grammar) == ("custom", "c", {}, None)
+    assert custom.noise == {"custom.format": {"type": "text"}}
     assert (hosted.kind, hosted.name, hosted.hosted) == ("hosted", "openrouter:web_search", "web_search")
     assert (search.hosted, search.path, search.extra) == (
         "web_search",
@@ -1005,7 +1012,10 @@ def test_hosted_tools() -> None:
     search = Tool(kind="hosted", name="web_search", hosted="web_search", extra={"max_uses": 1}, path="tools[0]")
     code = Tool(kind="hosted", name="code_execution", hosted="code_execution", path="tools[1]")
     choice = ToolChoice(mode="any", names=[("", "code_execution")], path="choice")
-    body, losses = write(other(tools=[search, code], tool_choice=choice))
+    body, losses = write(other(tools=[search]))  # which most servers refuse
+    assert body == {"model": "m", "messages": [HI]}
+    assert losses[1:] == ["part (tools[0]): web_search: the option web_search is off"]
+    body, losses = write(other(tools=[search, code], tool_choice=choice), web_search=True)
     assert body == {"model": "m", "messages": [HI], "web_search_options": {}}
     assert losses == [
         "field (tools[0].max_uses): max_uses: there is no such field",
@@ -1177,15 +1187,40 @@ def test_caching_hints() -> None:
             [],
         ),
         (
-            {"kind": "document", "text": "words"},
-            {"type": "file", "file": {"filename": "document.txt", "file_data": "data:text/plain;base64,d29yZHM="}},
-            ["default (at): name: document.txt, since one is needed"],
+            {"kind": "document", "data": "cGRm", "media_type": "application/pdf"},
+            {"type": "file", "file": {"filename": "document.pdf", "file_data": "data:application/pdf;base64,cGRm"}},
+            ["default (at): name: document.pdf, since one is needed"],
         ),
     ],
 )
 def test_media_are_written(media: dict[str, Any], block: dict[str, Any], losses: list[str]) -> None:
     told, lost = messages(user(Media(path="at", **media)))
     assert (told[0]["content"], lost) == ([block], losses)
+
+
+@pytest.mark.parametrize(
+    ("media", "text"),
+    [
+        ({"text": "words"}, "words"),
+        ({"text": "words", "name": "a.txt", "media_type": "text/plain"}, "a.txt\nwords"),
+        ({"data": "YSxi", "name": "a.csv", "media_type": "text/csv"}, "a.csv\na,b"),
+    ],
+)
+def test_documents_of_plain_text_are_text(media: dict[str, Any], text: str) -> None:
+    document = Media(kind="document", path="at", **media)
+    losses = ["field (at): document: text here, as a file must be a PDF"]
+    told, lost = messages(user(document))
+    assert (told[0]["content"], lost) == (text, losses)
+    call, _ = called()
+    told, lost = messages(call, user(Result(id="c1", parts=[document])))
+    assert (told[-1], lost) == ({"role": "tool", "tool_call_id": "c1", "content": text}, losses)
+
+
+def test_text_that_is_none_stays_a_file() -> None:
+    latin = Media(kind="document", path="at", data="/w==", name="a.csv", media_type="text/csv")
+    told, lost = messages(user(latin))
+    assert told[0]["content"][0]["file"]["file_data"] == "data:text/csv;base64,/w=="
+    assert lost == []
 
 
 @pytest.mark.parametrize(
@@ -1378,6 +1413,11 @@ def test_an_envelope_of_another_provider_does_not_reach_the_server() -> None:
         "part (messages[1].reasoning_details[0])",
         "part (messages[1].tool_calls[0].extra_content.google.thought_signature)",
     ]
+
+
+def test_what_files_lose() -> None:
+    media = Media(kind="document", data="cGRm", media_type="application/pdf", name="a.pdf", detail="low", path="p")
+    assert messages(user(media))[1] == ["field (p): detail: there is no low for a file"]
 
 
 # The judge

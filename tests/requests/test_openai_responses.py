@@ -34,7 +34,12 @@ from ccproxy.dialects.openai_responses import request as requests
 from tests.exchanges import Exchange, each_request
 from tests.oracles.openai_responses_sdk import validate_request
 
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
 SEALED = seal(Signature(0, "anthropic", "c2ln", model="claude"), False)
 
 
@@ -228,6 +233,28 @@ AS_IT_WAS: dict[str, dict[str, Any]] = {
             {"type": "item_reference", "id": "msg_1"},
             {"id": "msg_2"},
         ],
+    },
+    "tools-in-items": {
+        "model": "m",
+        "input": [
+            {
+                "type": "additional_tools",
+                "id": "at_1",
+                "role": "developer",
+                "tools": [
+                    {
+                        "type": "namespace",
+                        "name": "agents",
+                        "description": "",
+                        "tools": [{"type": "custom", "name": "do"}],
+                    },
+                    {"type": "function", "name": "f", "parameters": None, "strict": False},
+                ],
+            },
+            {"role": "user", "content": "hi"},
+            {"type": "additional_tools", "role": "developer", "tools": [{"type": "function", "name": "f"}]},
+        ],
+        "tools": [{"type": "function", "name": "f", "parameters": SCHEMA}],
     },
     "tools": {
         "model": "m",
@@ -432,12 +459,13 @@ def test_calls_and_results() -> None:
     assert [(turn.role, turn.parts) for turn in turns] == [
         ("assistant", [Call(id="c1", name="f", namespace="ns", arguments='{"a": 1}', path="input[0]")]),
         ("assistant", [Call(id="f.f:0", name="patch", arguments="text", custom=True, path="input[1]")]),
-        ("user", [Result(id="c1", parts=[Text(text="done", path="input[2].output")], path="input[2]")]),
-        (
-            "user",
-            [Result(id="f.f:0", parts=[Text(text="ok", path="input[3].output[0]")], custom=True, path="input[3]")],
-        ),
+        ("user", [result("input[2]", Text(text="done", path="input[2].output"), id="c1")]),
+        ("user", [result("input[3]", Text(text="ok", path="input[3].output[0]"), id="f.f:0", custom=True)]),
     ]
+
+
+def result(path: str, said: Text, **fields: Any) -> Result:
+    return Result(path=path, id_path=f"{path}.call_id", parts=[said], **fields)
 
 
 def test_parallel_calls_are_calls_of_one_answer() -> None:
@@ -476,6 +504,40 @@ def test_parallel_calls_are_calls_of_one_answer() -> None:
 def test_items_of_its_own(item: dict[str, Any], role: str) -> None:
     (turn,) = items(item)
     assert (turn.role, turn.parts) == (role, [Foreign(kind=item["type"], payload=item, path="input[0]")])
+
+
+def test_tools_in_an_item_are_tools_of_the_request() -> None:
+    exec = {"type": "custom", "name": "exec", "description": "Runs code."}
+    request = read(
+        input=[
+            {
+                "type": "additional_tools",
+                "role": "developer",
+                "tools": [
+                    {"type": "namespace", "name": "functions", "tools": [exec]},
+                    {"type": "function", "name": "wait", "parameters": SCHEMA},
+                ],
+            },
+            {"role": "user", "content": "hi"},
+            {"type": "additional_tools", "role": "developer", "tools": [{"type": "function", "name": "wait"}]},
+        ],
+        tools=[{"type": "function", "name": "first", "parameters": SCHEMA}],
+    )
+    assert [(tool.namespace, tool.name, tool.kind, tool.schema, tool.path) for tool in request.tools] == [
+        ("", "first", "function", SCHEMA, "tools[0]"),
+        ("functions", "exec", "custom", None, "input[0].tools[0].tools[0]"),
+        ("", "wait", "function", None, "input[2].tools[0]"),  # what is told later counts
+    ]
+    losses = Losses()
+    link(request, losses)
+    assert [part for turn in request.turns for part in turn.parts] == [Text(text="hi", path="input[1].content")]
+    assert list(losses) == []
+
+
+def test_a_tool_beside_the_input_is_not_there_twice() -> None:
+    given = {"type": "additional_tools", "role": "developer", "tools": [{"type": "function", "name": "f"}]}
+    request = read(input=[given, {"role": "user", "content": "hi"}], tools=[{"type": "function", "name": "f"}])
+    assert [tool.path for tool in request.tools] == ["tools[0]"]
 
 
 def test_what_the_provider_holds() -> None:
@@ -601,7 +663,7 @@ def test_tools() -> None:
             extra={"async": True},
             path="tools[0]",
         ),
-        Tool(kind="custom", name="patch", extra={"format": {"type": "text"}}, path="tools[1]"),
+        Tool(kind="custom", name="patch", noise={"format": {"type": "text"}}, path="tools[1]"),
         Tool(
             kind="function",
             name="g",
@@ -748,7 +810,7 @@ def test_results_of_calls_that_the_provider_holds() -> None:
     request = read(
         previous_response_id="resp_1", input=[{"type": "function_call_output", "call_id": "c9", "output": ""}]
     )
-    assert request.turns[0].parts == [Result(id="c9", parts=[Text(text="", path="input[0].output")], path="input[0]")]
+    assert request.turns[0].parts == [result("input[0]", Text(text="", path="input[0].output"), id="c9")]
 
 
 # Write: input

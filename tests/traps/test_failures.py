@@ -339,6 +339,24 @@ def test_trap_65_cut_arguments_are_not_repaired_in_the_body(case: str) -> None:
     assert not {"path", "text"} & set(block["input"])
 
 
+CUT_TEXTS: dict[str, tuple[str, bytes]] = {
+    "anthropic": ("anthropic", anthropic(message_start(), *text_block(0, "To be or")[:2])),
+    "chat": ("openai-chat", chat(chunk({"content": "To be or"}), done=False)),
+    "chat, reasoning": ("openai-chat", chat(chunk({"reasoning_content": "To be or"}), done=False)),
+}
+
+
+@pytest.mark.parametrize("case", CUT_TEXTS)
+def test_trap_65_a_text_that_was_cut_is_never_done(case: str) -> None:
+    """Codex keeps every item that is done as said, and asks again with half a sentence in the history."""
+    source, data = CUT_TEXTS[case]
+    out = run(source, "openai-responses", data)
+    assert out.error is not None
+    assert not out.events("response.output_item.done")
+    (last,) = out.events("response.failed")
+    assert [item.get("status") for item in last["response"]["output"]] in (["incomplete"], [None])  # reasoning has none
+
+
 # -- 70: signs of life ------------------------------------------------------------------------------------------------
 
 PINGED: dict[str, tuple[str, bytes]] = {

@@ -2,11 +2,12 @@
 
 import pytest
 
-from ccproxy import collect
+from ccproxy import Translator, collect, translate_response
 from ccproxy.core.signatures import unseal
 
 from .outputs import Output, Said
 from .streams import (
+    DIALECTS,
     GEMINI_USAGE,
     Json,
     candidate,
@@ -169,6 +170,105 @@ def test_trap_42_another_provider_s_signature_is_in_an_envelope() -> None:
     assert place == "reasoning"
     assert sealed is not None
     assert (sealed.scheme, sealed.value) == ("anthropic", "not base64 (by Anthropic)")
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_trap_42_a_signature_after_calls(whole: bool) -> None:
+    """A message of Chat has its text before its calls: a body can't tell where it was, and the loss says so."""
+    parts = [text("Said."), function_call("f", {}, id="c1"), text("", thoughtSignature=SIGNATURE)]
+    data = gemini(candidate(*parts, finish="STOP"))
+    chat = Translator("gemini", "openai-chat")
+    out = chat.feed(data) + chat.close()
+    assert [(loss.kind, loss.part) for loss in chat.losses] == [("order", 2)]
+    if whole:
+        back = translate_response(chat.body(), "openai-chat", "gemini").body["candidates"][0]["content"]["parts"]
+    else:
+        back = collect(out, "openai-chat", "gemini")["candidates"][0]["content"]["parts"]
+    kinds = ["functionCall" if "functionCall" in part else part.get("thoughtSignature", "text") for part in back]
+    assert kinds == (["text", SIGNATURE, "functionCall"] if whole else ["text", "functionCall", SIGNATURE])
+
+
+# What is not Gemini's alone to know: nothing is dropped in silence.
+
+
+@pytest.mark.parametrize("target", [*DIALECTS, "gemini"])
+@pytest.mark.parametrize(
+    "call", [{}, {"id": "c1"}, {"args": {"a": 1}}, {"args": {}}, {"name": "", "args": {"a": 1}}, {"name": None}]
+)
+def test_a_call_without_a_name_is_a_loss(call: Json, target: str) -> None:
+    data = gemini(candidate(text("Said."), {"functionCall": call}, finish="STOP"))
+    output = run("gemini", target, data)
+    assert [(loss.kind, loss.part) for loss in output.translator.losses] == [("part", 1)]
+    assert output.joined("text") == "Said."
+    chunk = candidate(text("Said."), {"functionCall": call}, finish="STOP")
+    translated = translate_response(chunk, "gemini", target, normalize=True)
+    assert [(loss.kind, loss.part) for loss in translated.losses] == [("part", 1)]
+
+
+@pytest.mark.parametrize("target", DIALECTS)
+def test_an_end_mark_of_a_call_that_has_ended_is_no_call(target: str) -> None:
+    data = gemini(candidate(function_call("f", {}, id="c1")), candidate({"functionCall": {}}, finish="STOP"))
+    output = run("gemini", target, data)
+    assert output.said == [("tool", "c1", "f", "{}")]
+    assert output.translator.losses == ()
+
+
+@pytest.mark.parametrize("target", DIALECTS)
+@pytest.mark.parametrize("finish", ["STOP", "MAX_TOKENS", "OTHER", "MALFORMED_FUNCTION_CALL"])
+def test_what_the_finish_explains_is_a_loss(finish: str, target: str) -> None:
+    chunk = candidate(text("Said."), finish=finish, finishMessage="It says why.")
+    for losses in (
+        run("gemini", target, gemini(chunk)).translator.losses,
+        translate_response(chunk, "gemini", target).losses,
+    ):
+        assert ("finish", "It says why.") in [(loss.kind, loss.detail) for loss in losses]
+
+
+def test_the_explanation_of_a_refusal_crosses() -> None:
+    chunk = candidate(text("Said."), finish="SAFETY", finishMessage="It says why.")
+    translated = translate_response(chunk, "gemini", "anthropic")
+    details = {"type": "refusal", "category": None, "explanation": "It says why."}
+    assert (translated.body["stop_reason"], translated.body["stop_details"]) == ("refusal", details)
+    assert translated.losses == ()
+    assert collect(gemini(chunk), "gemini", "anthropic")["stop_details"] == details
+    assert run("gemini", "anthropic", gemini(chunk)).translator.losses == ()
+    output = run("gemini", "gemini", gemini(chunk))
+    assert output.translator.body()["candidates"][0]["finishMessage"] == "It says why."
+
+
+@pytest.mark.parametrize("target", DIALECTS)
+def test_what_every_call_s_finish_says_is_no_explanation(target: str) -> None:
+    chunk = candidate(function_call("f", {}), finish="STOP", finishMessage="Model generated function call(s).")
+    assert run("gemini", target, gemini(chunk)).translator.losses == ()
+
+
+GROUNDING: Json = {
+    "webSearchQueries": ["tides"],
+    "searchEntryPoint": {"renderedContent": "<div></div>"},
+    "groundingChunks": [{"web": {"uri": "https://example.invalid", "title": "t"}}],
+}
+
+
+@pytest.mark.parametrize("target", DIALECTS)
+@pytest.mark.parametrize("said", [[{"text": "Said."}], []])
+def test_searches_are_a_loss(said: list[Json], target: str) -> None:
+    chunk = candidate(*said, finish="STOP", groundingMetadata=GROUNDING)
+    part = 0 if said else None
+    for losses in (
+        run("gemini", target, gemini(chunk)).translator.losses,
+        translate_response(chunk, "gemini", target).losses,
+    ):
+        assert ("opaque", part, "gemini: groundingMetadata") in [(one.kind, one.part, one.detail) for one in losses]
+
+
+def test_searches_stay_in_the_same_dialect() -> None:
+    chunk = candidate(text("Said."), finish="STOP", groundingMetadata=GROUNDING)
+    output = run("gemini", "gemini", gemini(chunk))
+    assert output.translator.losses == ()
+    translated = translate_response(chunk, "gemini", "gemini", normalize=True)
+    assert translated.losses == ()
+    for body in (translated.body, output.translator.body()):
+        assert body["candidates"][0]["groundingMetadata"] == GROUNDING
 
 
 # 56

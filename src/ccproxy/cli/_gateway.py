@@ -199,22 +199,22 @@ def listen(host: str, port: int) -> "socket.socket":
         raise _io.Exit(_io.IO_ERROR, f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
 
-def app(config: "Config", **options: Any) -> "App":
+def app(config: "Config", environment: Mapping[str, str] | None = None, **options: Any) -> "App":
     """The application. Raises `Exit` for a key that is not there."""
     from ccproxy.gateway.server import create_app
 
-    check_keys(config)
-    return create_app(config, **options)
+    check_keys(config, environment)
+    return create_app(config, environment=environment, **options)
 
 
-def check_keys(config: "Config") -> None:
+def check_keys(config: "Config", environment: Mapping[str, str] | None = None) -> None:
     """Raises `Exit` for a key that is not there."""
     from ccproxy.gateway.config import ConfigError, check_secrets
 
     try:
-        check_secrets(config)
+        check_secrets(config, environment)
     except ConfigError as error:
-        raise _io.Exit(_io.MISUSE, str(error)) from None
+        raise _io.Exit(_io.MISUSE, f"{error}; what the configuration names must be there") from None
 
 
 def serve(config: "Config", words: Callable[[str], str], client: "Client | None" = None) -> int:
@@ -250,7 +250,7 @@ async def _serve(app: "App", words: Callable[[str], str], log: "AccessLog", view
     async with AsyncExitStack() as stack:
         sock = stack.enter_context(listen(app.config.host, app.config.port))
         stack.enter_context(on_signals(("SIGINT", "SIGTERM"), on_signal))
-        await stack.enter_async_context(serving(app, sock, log))
+        await stack.enter_async_context(serving(app, sock, log, app.config.limits))
         url = url_of(sock)
         _io.Output().write(f"ccproxy listens on {url}\n{words(url)}".encode())
         if view is not None:

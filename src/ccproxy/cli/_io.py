@@ -18,7 +18,8 @@ EXIT_CODES: Final = f"""\
 exit codes:
   {OK:<5}done
   {FAILED:<5}the stream failed: cut, unintelligible, or the provider reported an error (`translate` has
-       ended its output in the target's error form)
+       ended its output in the target's error form); a response that can't be translated or is
+       an error, and a request that is refused, leave no output
   {MISUSE:<5}wrong arguments or configuration
   {IO_ERROR:<5}the input can't be read, the output can't be written, or the address is taken
   {INTERRUPTED:<5}interrupted (Ctrl-C)

@@ -49,14 +49,15 @@ class Parser(argparse.ArgumentParser):
         )
 
 
-def add_source(parser: Parser, default: str | None = None) -> None:
+def add_source(parser: Parser, default: str | None = None, but: str = "") -> None:
+    """`but`: where it can't be found out."""
     parser.add_argument(
         "--from",
         dest="source",
         metavar="D",
         required=default is None,
         default=default,
-        help="the dialect of the input; `auto` finds out",
+        help=f"the dialect of the input; `auto` finds out{but}",
     )
 
 

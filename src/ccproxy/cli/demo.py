@@ -75,6 +75,8 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 async def _ask_all(app: "App", models: Mapping[str, str]) -> int:
     """Ask for a stream in each dialect, of another's upstream, and print what comes. Gives the exit code."""
+    from contextlib import AsyncExitStack, closing
+
     from ccproxy.gateway.config import Timeouts
     from ccproxy.gateway.exchange import AccessLog
     from ccproxy.gateway.run import serving, url_of
@@ -82,19 +84,19 @@ async def _ask_all(app: "App", models: Mapping[str, str]) -> int:
     from ccproxy.translator import Translator
 
     output, client, code = _io.Output(), AiohttpClient(), _io.OK
-    with _gateway.listen(app.config.host, app.config.port) as sock:
-        async with serving(app, sock, AccessLog("text")):
-            for ask in _gateway.asks(url_of(sock), _gateway.shown_key(app.config), models):
-                name = ask.dialect.name
-                output.write(f"=== {name}, answered by {models[name]} ===\n\n".encode())
-                heard = Translator(name, name)
-                response = await client.open("POST", ask.url, ask.headers, ask.body, Timeouts())
+    async with AsyncExitStack() as stack:
+        sock = stack.enter_context(_gateway.listen(app.config.host, app.config.port))
+        await stack.enter_async_context(serving(app, sock, AccessLog("text"), app.config.limits))
+        stack.push_async_callback(client.close)
+        for ask in _gateway.asks(url_of(sock), _gateway.shown_key(app.config), models):
+            name = ask.dialect.name
+            output.write(f"=== {name}, answered by {models[name]} ===\n\n".encode())
+            heard = Translator(name, name)
+            with closing(await client.open("POST", ask.url, ask.headers, ask.body, Timeouts())) as response:
                 while data := await response.read():
                     output.write(data)
                     heard.feed(data)
-                response.close()
-                heard.close()
-                if response.status != 200 or heard.error is not None:
-                    code = _io.FAILED
-            await client.close()
+            heard.close()
+            if response.status != 200 or heard.error is not None:
+                code = _io.FAILED
     return code

@@ -30,11 +30,17 @@ _ELSEWHERE: Final = (
     # https://code.claude.com/docs/en/env-vars
     *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
     # https://github.com/google-gemini/gemini-cli/issues/5585
-    *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA"),
+    *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE", "GOOGLE_GENAI_USE_GCA"),
 )
 """Variables that send a client elsewhere, whatever its base URL says."""
-_OTHER_KEYS: Final = ("GOOGLE_API_KEY",)
-"""Variables that win over the one with the gateway's key (google-genai)."""
+_OTHERS_OWN: Final = (
+    "GOOGLE_API_KEY",  # wins over GEMINI_API_KEY in google-genai
+    # headers that go on to an upstream of the same dialect, which has a key of another's
+    *("OPENAI_ORG_ID", "OPENAI_PROJECT_ID"),
+    # headers that may hold a key: OpenAI's and Anthropic's SDKs, Claude Code
+    *("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"),
+)
+"""Variables that belong to another key than the gateway's."""
 _SIGNALS: Final = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 _OF_THE_TERMINAL: Final = ("SIGINT", "SIGQUIT")
 _KEY_VARIABLE: Final = "CCPROXY_RUN_KEY"
@@ -84,13 +90,13 @@ def _run(arguments: argparse.Namespace, command: list[str]) -> int:
 
     forwards = any(upstream.forward_key for upstream in config.upstreams.values())
     key = "" if forwards else secrets.token_urlsafe(_KEY_BYTES)
-    os.environ[_KEY_VARIABLE] = key
+    environment = {**os.environ, _KEY_VARIABLE: key}
     config = msgspec.structs.replace(config, client_keys=() if forwards else (f"env:{_KEY_VARIABLE}",))
     log = AccessLog(arguments.log)
-    return run(_beside(_gateway.app(config, log=log), log, command, key))
+    return run(_beside(_gateway.app(config, environment, log=log), log, command, key, arguments.model or ""))
 
 
-async def _beside(app: "App", log: "AccessLog", command: list[str], key: str) -> int:
+async def _beside(app: "App", log: "AccessLog", command: list[str], key: str, model: str) -> int:
     """Run the command with the gateway beside it. Gives its exit code."""
     import asyncio
 
@@ -108,9 +114,9 @@ async def _beside(app: "App", log: "AccessLog", command: list[str], key: str) ->
             process.send_signal(number)
 
     with _gateway.listen(app.config.host, 0) as sock, on_signals((*_SIGNALS, *_OF_THE_TERMINAL), on_signal):
-        async with serving(app, sock, log):
+        async with serving(app, sock, log, app.config.limits):
             url = url_of(sock)
-            process = await _started(_arguments(command, url), _environment(url, key))
+            process = await _started(_arguments(command, url, model), _environment(url, key))
             for number in early:
                 process.send_signal(number)
             code = await process.wait()
@@ -135,7 +141,7 @@ def _environment(url: str, key: str) -> dict[str, str]:
     """Our own environment, with clients of every dialect pointed at the gateway; without a key they keep theirs."""
     from ccproxy.gateway.routes import spoken
 
-    out = {name: value for name, value in os.environ.items() if name != _KEY_VARIABLE}
+    out = dict(os.environ)
     for _, endpoints in spoken():
         known = _gateway.variables(endpoints, url, key)
         out |= {
@@ -143,7 +149,7 @@ def _environment(url: str, key: str) -> dict[str, str]:
             for name, form in endpoints.environment.items()
             if key or "{base}" in form or "{root}" in form
         }
-    for name in (*_ELSEWHERE, *_OTHER_KEYS) if key else _ELSEWHERE:
+    for name in (*_ELSEWHERE, *_OTHERS_OWN) if key else _ELSEWHERE:
         out.pop(name, None)
     if any(name.lower() in ("http_proxy", "all_proxy") for name in out):
         for name in ("NO_PROXY", "no_proxy"):
@@ -151,8 +157,11 @@ def _environment(url: str, key: str) -> dict[str, str]:
     return out
 
 
-def _arguments(command: list[str], url: str) -> list[str]:
-    """The command; Codex takes its provider from its configuration alone: https://developers.openai.com/codex/config-advanced"""
+def _arguments(command: list[str], url: str, model: str) -> list[str]:
+    """The command; Codex takes its provider from its configuration alone: https://developers.openai.com/codex/config-advanced
+
+    It is told the model, too, as far as one is asked for: it declares its tools as that model is to have them.
+    """
     program, *rest = command
     if os.path.basename(program).removesuffix(".exe") != "codex":
         return command
@@ -163,7 +172,7 @@ def _arguments(command: list[str], url: str) -> list[str]:
         f"{provider}.base_url": f"{url}/v1",
         f"{provider}.env_key": "OPENAI_API_KEY",
         f"{provider}.wire_api": "responses",
-    }
+    } | ({"model": model} if model else {})
     return [program, *(word for name, value in settings.items() for word in ("-c", f'{name}="{value}"')), *rest]
 
 

@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
     whole = parser.add_mutually_exclusive_group()
     whole.add_argument("--response", action="store_true", help="the input is a response body, no stream")
     whole.add_argument("--request", action="store_true", help="the input is a request body, no stream")
-    add_source(parser)
+    add_source(parser, but=", but not for --request")
     parser.add_argument("--to", dest="target", metavar="D", required=True, help="the dialect of the output")
     add_file(parser)
     add_output(parser)

@@ -97,7 +97,10 @@ class Assembler:
 
     def on_events(self, events: list[Event]) -> None:
         self._events += events
-        self._size += sum(len(event.texts) if type(event) is Delta else 1 for event in events)
+        self._size += len(events)
+        for event in events:
+            if type(event) is Delta:
+                self._size += len(event.texts)
         if self._size > _FOLD_AT:
             self._fold()
 

@@ -1,7 +1,7 @@
 """Typed access to decoded JSON that names the place of what is wrong."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 _NAMES: Mapping[type, str] = {
     str: "a string",
@@ -90,7 +90,7 @@ class Fields:
     def noise(self, key: str) -> "Fields":
         """An object that may be left out: anything else counts as absent."""
         value = self.raw.get(key)
-        return Fields(cast("dict[str, Any]", value), self.at(key)) if type(value) is dict else Fields({})
+        return Fields(cast("dict[str, Any]", value), self.at(key)) if type(value) is dict else _NOTHING
 
     def list(self, key: str) -> "list[Any]":
         value = self.raw.get(key)
@@ -102,8 +102,9 @@ class Fields:
 
     def each(self, key: str) -> "Iterator[Fields]":
         """The objects of an array."""
+        place = self.at(key)
         for position, value in enumerate(self.list(key)):
-            path = f"{self.at(key)}[{position}]"
+            path = f"{place}[{position}]"
             if type(value) is not dict:
                 raise FieldError(path, f"must be an object, not {_NAMES.get(type(value), 'this')}")
             yield Fields(cast("dict[str, Any]", value), path)
@@ -114,3 +115,6 @@ class Fields:
 
     def at(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
+
+
+_NOTHING: Final = Fields({})

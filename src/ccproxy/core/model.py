@@ -67,6 +67,8 @@ class Thought(Piece, kw_only=True):
     channel: Literal["full", "summary"] = "full"
     group: str = ""
     """Thoughts of one Responses item share their group."""
+    goes_on: bool = False
+    """Whether it is a piece of the thought before, kept as it was streamed."""
     cache: Cache | None = None
 
     @property
@@ -87,6 +89,16 @@ class Call(Piece, kw_only=True):
     cache: Cache | None = None
 
 
+class Foreign(Piece, kw_only=True):
+    """A part that only its own dialect understands: a server tool's call or result, a compaction."""
+
+    kind: str
+    """Its name on the wire."""
+    payload: dict[str, Any]
+    words: Text | None = None
+    """What it says as text, where it is more or less that."""
+
+
 class Result(Piece, kw_only=True):
     """What a tool call gave."""
 
@@ -94,20 +106,14 @@ class Result(Piece, kw_only=True):
     """The id of the call."""
     name: str = ""
     """The tool's name; `link` fills it in from the call."""
-    parts: list[Text | Media] = []
+    id_path: str = ""
+    """Where its id stands, or the name that stands for it."""
+    parts: list[Text | Media | Foreign] = []
     value: dict[str, Any] | None = None
     """The result as a JSON object, where the source has one (Gemini); `parts` then says the same as text."""
     is_error: bool | None = None
     custom: bool = False
     cache: Cache | None = None
-
-
-class Foreign(Piece, kw_only=True):
-    """A part that only its own dialect understands: a server tool's call or result, a compaction."""
-
-    kind: str
-    """Its name on the wire."""
-    payload: dict[str, Any]
 
 
 Part = Text | Media | Thought | Call | Result | Foreign
@@ -122,6 +128,14 @@ class Turn(Piece, kw_only=True):
     """Who of several participants speaks."""
 
 
+class InputGrammar(msgspec.Struct, frozen=True):
+    """What the input of a custom tool keeps to."""
+
+    syntax: str
+    """The language of the grammar: lark, regex."""
+    definition: str
+
+
 class Tool(Piece, kw_only=True):
     kind: Literal["function", "custom", "hosted"]
     """A hosted tool is run by the provider."""
@@ -130,6 +144,8 @@ class Tool(Piece, kw_only=True):
     description: str = ""
     schema: dict[str, Any] | None = None
     """JSON Schema of the arguments; None: no arguments are described."""
+    grammar: InputGrammar | None = None
+    """Of a custom tool; None: any text."""
     strict: bool | None = None
     namespace: str = ""
     hosted: Literal["", "web_search", "web_fetch", "code_execution"] = ""
@@ -205,6 +221,8 @@ class Request(Piece, kw_only=True):
     cache: Cache | None = None
     cache_key: str | None = None
     store: bool | None = None
+    prefill: bool | None = None
+    """Whether the answer goes on from the last turn, which is the assistant's."""
 
 
 SETTINGS: Final = tuple(

@@ -14,7 +14,7 @@ import msgspec
 
 from ccproxy.wire.array import BLANK, starts
 from ccproxy.wire.json import JSONError, dumps, join, loads, loads_text, loads_texts
-from ccproxy.wire.sse import BOM, Run, end_of_frame, offsets, parse
+from ccproxy.wire.sse import BOM, Run, end_of_frame, offsets, parse, run_after
 
 from .events import (
     Delta,
@@ -38,7 +38,6 @@ from .vocab import ErrorKind, PartKind, Usage
 
 _BODY: Final = re.compile(rb"\s*(?:error:\s*)?[{\[<]")  # an unfinished line is no body unless it begins like one
 _LONE_RETURN: Final = re.compile(rb"\r(?!\n)")
-_LINE_ENDS: Final = (b"", b"\n", b"\r")
 _FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:")
 _TWINS_AFTER: Final = 16  # deltas of a part, before it is worth while to look for what their frames share
 _NEVER: Final = 1 << 60
@@ -52,6 +51,10 @@ class BaseReader:
     delta_type: ClassVar[Any]
     """The regular delta frame, as a msgspec Struct."""
     quirks: ClassVar[Mapping[str, Callable[[], Quirk]]] = {}
+    _decoder: ClassVar[msgspec.json.Decoder[Any]]
+
+    def __init_subclass__(cls) -> None:
+        cls._decoder = msgspec.json.Decoder(cls.delta_type)
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -61,7 +64,6 @@ class BaseReader:
         self.seed = context.ids or ""
         self.model = ""
         """The model, as the stream names it."""
-        self._decoder = msgspec.json.Decoder(self.delta_type)
         self._decode = self._decoder.decode
         self._decode_lines = self._decoder.decode_lines
         self._run: Run | None = None  # the shape of the last regular delta frame: its data after this head
@@ -129,7 +131,7 @@ class BaseReader:
         if returns and len(block) <= self._max_frame and not _LONE_RETURN.search(block):
             block = block.replace(b"\r", b"")  # Google's lines end in CRLF; `locate` has the block as it came
             returns = False
-        if returns or len(block) > self.context.limits.max_frame:
+        if returns or len(block) > self._max_frame:
             no_run = len(block)
         while position < len(block) and not self.finished:
             if position >= no_run and block.startswith(self._head, position):
@@ -362,13 +364,12 @@ class BaseReader:
 
     def _read_raw(self, raw: bytes) -> None:
         """One frame, with line ends around it or nothing but those."""
-        if raw[:1] in _LINE_ENDS or raw[-1:] in _LINE_ENDS:
-            raw = raw.strip(b"\r\n")
+        raw = raw.strip(b"\r\n")
         if not raw:
             return
         self._marks.append((len(self.events), self._frames))
         self._frames += 1
-        if len(raw) > self.context.limits.max_frame:
+        if len(raw) > self._max_frame:
             self.too_large()
             return
         frame = parse(raw)
@@ -396,7 +397,7 @@ class BaseReader:
         self.extend([text])
         head = Run.head_of(raw, data)
         if head and head != self._head:
-            self._run = Run(head)
+            self._run = run_after(head)
             self._head = head
             self._head_size = len(head)
         return True

@@ -46,6 +46,8 @@ _TOO_LONG: Final = re.compile(
     r"|range of input length should be",
     re.IGNORECASE,
 )
+# Anthropic says it with the type and the status of any bad request (continuedev/continue#5499).
+_UNPAID: Final = re.compile(r"credit balance is too low", re.IGNORECASE)
 _DEPTH: Final = 6  # objects and lists around a message; nobody wraps deeper
 _DELAY: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
@@ -74,7 +76,13 @@ class Report(NamedTuple):
         usual: ErrorKind = kinds[0] if kinds else "internal"
         exact: list[ErrorKind] = [kind for kind in kinds if kind not in VAGUE]
         kind = exact[0] if exact else usual
-        return "context" if kind in VAGUE and _TOO_LONG.search(self.message) else kind
+        return self._told() or kind if kind in VAGUE else kind
+
+    def _told(self) -> ErrorKind | None:
+        """The kind that the message tells."""
+        if _TOO_LONG.search(self.message):
+            return "context"
+        return "billing" if _UNPAID.search(self.message) else None
 
     def error(self, words: Mapping[str, ErrorKind], raw: Meta) -> StreamError:
         """The neutral error, by the dialect's words."""
@@ -84,7 +92,7 @@ class Report(NamedTuple):
             code = ""  # a vague word that another one explains
         if not code or code.isdecimal():  # a word says more than a number
             code = next((word for word in (*self.reasons, self.type) if word and word not in words), code)
-        if kind == "context" and code not in words:
+        if (kind == "context" or kind == self._told()) and code not in words:
             code = ""  # the message said it; clients look for the code that the target has for it
         return StreamError(
             kind,

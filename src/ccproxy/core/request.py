@@ -15,14 +15,14 @@ import msgspec
 from .errors import RequestRefused
 from .fields import Fields
 from .losses import Losses
-from .model import SETTINGS, Call, Effort, Foreign, Part, Piece, Request, Result, Text, Thought, Tool, Turn
+from .model import SETTINGS, Call, Effort, Foreign, Media, Part, Piece, Request, Result, Text, Thought, Tool, Turn
 from .parts import call_id, digest, flat_name
 from .signatures import Sealed, belongs
 from .spi import RequestOptions
 from .vocab import LossKind
 
 _VERSION: Final = re.compile(r"(?:-(?:latest|preview|exp|\d[\d.]*))+$|@.*$|:[^/]*$")
-_NOT_IN_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_NOT_IN_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]|^(?=[0-9-])")  # Gemini's begin with a letter or `_`
 _NAME_LENGTH: Final = 64
 
 
@@ -71,9 +71,15 @@ class RequestWriter:
         self.last = request.turns[-1].path if request.turns else ""
         """Where the last turn stands in the source, to name it if nothing is left to send."""
 
+    @property
+    def target_model(self) -> str:
+        """The model that is asked for; empty if only the URL has it."""
+        return self.options.model or self.request.model
+
     def write(self) -> dict[str, Any]:
         """The body. Raises `RequestRefused` for what can't be served honestly."""
         if not self.own:
+            self._reword()
             self._report()
             link(self.request, self.losses)
         return self.body()
@@ -114,12 +120,27 @@ class RequestWriter:
     def readable(self, thought: Thought, scheme: str) -> Sealed | None:
         """The thought's signature if it is of this scheme and of the request's model, so that it may be sent."""
         signature = thought.signature
-        return signature if usable(signature, scheme, self.options.model or self.request.model) else None
+        return signature if usable(signature, scheme, self.target_model) else None
+
+    def _reword(self) -> None:
+        """Put text in the place of what only the source knows as more than that."""
+        for turn in self.request.turns:
+            turn.parts = [self._in_words(part) if isinstance(part, Foreign) else part for part in turn.parts]
+            for part in turn.parts:
+                if isinstance(part, Result):
+                    part.parts = [self._in_words(one) if isinstance(one, Foreign) else one for one in part.parts]
+
+    def _in_words(self, part: Foreign) -> Foreign | Text:
+        if part.words is None:
+            return part
+        self.lose(part, f"{part.kind}: text here, which can't be cited", "citation")
+        return part.words
 
     def _report(self) -> None:
         request = self.request
         for name in SETTINGS:
-            if name not in self.settings and getattr(request, name) not in (None, ""):
+            value = getattr(request, name)
+            if name not in self.settings and value not in (None, "", DEFAULTS.get(name)):
                 self.lose(self.setting(name), f"{name}: there is no such setting")
         for piece in pieces(request):
             kept = self.keeps.get(type(piece).__name__.lower(), frozenset())
@@ -130,13 +151,29 @@ class RequestWriter:
                 self.lose(f"{piece.path}.{name}" if piece.path else name, f"{name}: there is no such field")
 
 
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "stop": [],
+    "choices": 1,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "logit_bias": {},
+    "logprobs": False,
+    "top_logprobs": 0,
+    "verbosity": "medium",
+    "parallel": True,
+    "metadata": {},
+    "store": False,
+}
+"""What is so without being said where the dialect has no such setting: to leave it out loses nothing."""
+
 _OPTIONAL: Final[Mapping[type[Piece], tuple[str, ...]]] = {
     Text: ("cache",),
+    Media: ("cache",),
     Thought: ("cache",),
     Call: ("cache",),
     Result: ("cache",),
     Turn: ("name",),
-    Tool: ("cache",),
+    Tool: ("cache", "grammar"),
 }
 """What a piece may have that `_report` looks for by itself: a truthy value that a dialect does not keep is lost."""
 
@@ -154,12 +191,17 @@ def pieces(request: Request) -> Iterator[Piece]:
             if not isinstance(part, Foreign):
                 yield part
             if isinstance(part, Result):
-                yield from part.parts
+                yield from (one for one in part.parts if not isinstance(one, Foreign))
 
 
 def usable(signature: Sealed | None, scheme: str, model: str) -> bool:
     """Whether a provider that makes signatures of this scheme takes this one for its model."""
     return signature is not None and belongs(signature.scheme, scheme) and same_model(signature.model, model)
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """The objects in an array; anything else counts as absent."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def same_model(one: str, other: str) -> bool:
@@ -217,9 +259,9 @@ def runs(turns: Iterable[Turn]) -> list[list[Turn]]:
 
 
 def join_thoughts(request: Request, scheme: str, model: str) -> None:
-    """Give signatures that may be sent the text that they sign, where the source has that in parts before them.
+    """Make one of what clients have kept in the pieces in which it came.
 
-    Clients keep reasoning in the pieces in which it came, or a signature in another place than the text.
+    Signatures that may be sent are given the text that they sign, where the source has that in parts before them.
     """
     for turns in runs(request.turns):
         pieces: list[Thought] = []  # unsigned, one after the other
@@ -227,6 +269,9 @@ def join_thoughts(request: Request, scheme: str, model: str) -> None:
         for part in (part for turn in turns for part in turn.parts):
             if not isinstance(part, Thought) or part.group:
                 pieces.clear()
+            elif part.signature is None and part.goes_on and pieces and not part.extra:
+                pieces[-1].text += part.text
+                gone.add(id(part))
             elif part.signature is None:
                 pieces.append(part)
             else:
@@ -267,7 +312,7 @@ def _asked(result: Result, waiting: dict[tuple[str, str], deque[_Waiting]]) -> _
     key = _key(result)
     if key not in waiting:
         what = f"id {result.id!r}" if result.id else f"name {result.name!r}"
-        raise RequestRefused(result.path, f"no tool call with the {what} waits for a result")
+        raise RequestRefused(result.id_path or result.path, f"no tool call with the {what} waits for a result")
     asked = waiting[key].popleft()
     if not waiting[key]:
         del waiting[key]

@@ -5,7 +5,7 @@ names the scheme and the model, so that whoever unseals it can tell whose it is 
 """
 
 from binascii import a2b_base64, b2a_base64
-from typing import Any, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 from ccproxy.core.events import Signature
 from ccproxy.core.vocab import Signs
@@ -35,6 +35,10 @@ def seal(signature: Signature, redacted: bool) -> str:
     return b2a_base64(_MAGIC + dumps(content), newline=False).decode("ascii")
 
 
+BROKEN: Final = Sealed("", "", "")
+"""What an envelope holds that a client has changed: nobody's signature, but not the carrier's either."""
+
+
 def unseal(text: str) -> Sealed | None:
     """What an envelope holds; None if the text is none of ours, so a signature of the carrier itself."""
     if not text.startswith(PREFIX):
@@ -43,7 +47,7 @@ def unseal(text: str) -> Sealed | None:
         content: Any = loads(a2b_base64(text, strict_mode=True)[len(_MAGIC) :])
         scheme, model, value, redacted, signs = content
     except (*JSONError, TypeError):
-        return None
+        return BROKEN
     if isinstance(scheme, str) and isinstance(model, str) and isinstance(value, str) and signs in get_args(Signs):
         return Sealed(scheme, model, value, redacted is True, signs)
-    return None
+    return BROKEN

@@ -51,6 +51,9 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_details: bool = True
     cache_breakpoints: bool = False
     custom_tools: bool = False
+    web_search: bool = False
+    google: Literal["any", "gemini-api", "vertex"] = "any"
+    unsigned_thinking: Literal["auto", "keep", "drop"] = "auto"
 
 
 class Reader(Protocol):
@@ -180,6 +183,14 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """A request body in neutral terms. Raises `FieldError` or `RequestRefused`."""
     write_request: Callable[[Request, RequestOptions, Losses], dict[str, Any]] | None = None
     """The body for a request. Raises `RequestRefused` for what can't be served honestly."""
+    has_foreign: Callable[[Mapping[str, Any], RequestOptions], bool] | None = None
+    """Whether the history in a body for its own provider has reasoning that can't go there as it is.
+
+    That is reasoning of another model or provider, or that the provider refuses, but for what is in an envelope. What
+    it says of a wrong body does not count. None: there is none but in envelopes.
+    """
+    wants_unsigned: bool = False
+    """Whether its servers want reasoning back that nobody has signed."""
     count: TokenCount | None = None
     """None: it counts no tokens."""
     model_in_path: bool = False

@@ -1,9 +1,9 @@
 """What a client may drop from its history and its provider wants back, remembered by call.
 
 Claude with tools, Gemini 3 and the reasoning models of OpenAI want their signed reasoning back with the results of the
-calls that it led to. Clients send back call ids without fail, but many drop fields that they do not know. `Recorder`
-listens to an answer and puts what belongs to each of its calls into a `Store`; `restore` puts it back into the history
-of a later request.
+calls that it led to, and DeepSeek refuses calls without theirs, which nobody signs. Clients send back call ids without
+fail, but many drop fields that they do not know. `Recorder` listens to an answer and puts what belongs to each of its
+calls into a `Store`; `restore` puts it back into the history of a later request.
 """
 
 from collections import OrderedDict
@@ -15,11 +15,11 @@ import msgspec
 from ccproxy.wire.json import JSONError, loads
 
 from .assemble import Assembler, Part
-from .events import Event, PartEnd, PartStart, Signature
+from .events import Event, PartEnd, PartStart, Signature, StreamStart
 from .model import Call, Request, Text, Thought, Turn
 from .model import Part as Piece
 from .parts import digest
-from .request import runs, usable
+from .request import runs, same_model, usable
 from .signatures import Sealed
 from .vocab import Signs
 
@@ -31,7 +31,7 @@ class RememberedThought(msgspec.Struct, frozen=True):
     scheme: str = ""
     model: str = ""
     value: str = ""
-    """The signature; empty for reasoning that another thought of its group signs."""
+    """The signature; empty for reasoning that another thought of its group signs, or nobody."""
     redacted: bool = False
     signs: Signs = "part"
     channel: Literal["full", "summary"] = "full"
@@ -41,7 +41,7 @@ class RememberedThought(msgspec.Struct, frozen=True):
 
 
 class Remembered(msgspec.Struct, frozen=True):
-    """The signed reasoning that led to a call, since the call before."""
+    """The reasoning that led to a call, since the call before."""
 
     thoughts: tuple[RememberedThought, ...]
 
@@ -111,11 +111,16 @@ def _sorted(value: Any) -> Any:
 class Recorder:
     """A listener that puts the signed reasoning before each call into the store, when the call ends.
 
-    Given `part`, which tells a part as known by now, it needs no deltas; else it assembles the parts itself.
+    Given `part`, which tells a part as known by now, it needs no deltas; else it assembles the parts itself. With
+    `unsigned` it remembers reasoning that nobody signs, too, as that of `model`, or of the model that the stream names.
     """
 
-    def __init__(self, store: Store, part: Callable[[int], Part] | None = None) -> None:
+    def __init__(
+        self, store: Store, part: Callable[[int], Part] | None = None, *, unsigned: bool = False, model: str = ""
+    ) -> None:
         self._store = store
+        self._unsigned = unsigned
+        self._model = model
         self._assembler = Assembler()
         self._assembles = part is None
         self._part = part or self._assembler.part
@@ -124,6 +129,7 @@ class Recorder:
         self._call_of: dict[int, int] = {}  # by part
         self._ended: set[int] = set()  # calls
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
+            StreamStart: self._begin,
             PartStart: self._start,
             PartEnd: self._end,
             Signature: self._sign,
@@ -136,6 +142,9 @@ class Recorder:
             handler = self._handlers.get(type(event))
             if handler is not None:
                 handler(event)
+
+    def _begin(self, event: StreamStart) -> None:
+        self._model = self._model or event.model
 
     def _start(self, event: PartStart) -> None:
         if event.kind in ("tool", "custom_tool"):
@@ -162,6 +171,10 @@ class Recorder:
         if call.signature is not None:
             sealed = call.signature
             thoughts.append(RememberedThought("", sealed.scheme, sealed.model, sealed.value, signs="call"))
+        if not thoughts and self._unsigned:
+            parts = [self._part(number) for number in self._led[number]]
+            texts = [part for part in parts if part.start.kind == "reasoning" and part.text]
+            thoughts = [RememberedThought(part.text, model=self._model, channel=part.start.channel) for part in texts]
         if thoughts:
             self._store.put(key_of(call.start.id, call.text), Remembered(tuple(thoughts)))
 
@@ -193,10 +206,11 @@ class Recorder:
         return out[::-1]
 
 
-def restore(request: Request, store: Store, scheme: str, model: str) -> None:
+def restore(request: Request, store: Store, scheme: str, model: str, *, unsigned: bool = False) -> None:
     """Put remembered reasoning of this scheme and model back in front of the calls that it led to.
 
-    Turns that still have reasoning with a signature for this model are left as they are.
+    With `unsigned` that of this model which nobody signs, too. Turns that still have reasoning with a signature for
+    this model are left as they are, and without a signature those with reasoning that is not remembered.
     """
     for turns in runs(request.turns):
         parts = [part for turn in turns for part in turn.parts]
@@ -205,6 +219,10 @@ def restore(request: Request, store: Store, scheme: str, model: str) -> None:
             continue
         known = {id(call): store.get(key_of(call.id, call.arguments)) for call in calls}
         remembered = {call: _usable(thoughts, scheme, model) for call, thoughts in known.items()}
+        plain = {call: _unsigned(thoughts, model) for call, thoughts in known.items()} if unsigned else {}
+        told = "".join(thought.text for thoughts in plain.values() for thought in thoughts)
+        if all(part.text in told for part in parts if isinstance(part, Thought)):
+            remembered |= {call: thoughts for call, thoughts in plain.items() if thoughts}
         if any(remembered.values()):
             _put_back(turns, remembered)
 
@@ -215,6 +233,13 @@ def _usable(remembered: Remembered | None, scheme: str, model: str) -> list[Reme
     signed = [thought for thought in thoughts if usable(_sealed(thought), scheme, model)]
     groups = {thought.group for thought in signed} - {""}
     return [thought for thought in thoughts if thought in signed or (not thought.value and thought.group in groups)]
+
+
+def _unsigned(remembered: Remembered | None, model: str) -> list[RememberedThought]:
+    """The thoughts of this model, if nobody has signed any."""
+    if remembered is None or any(thought.value for thought in remembered.thoughts):
+        return []
+    return [thought for thought in remembered.thoughts if same_model(thought.model, model)]
 
 
 def _sealed(thought: RememberedThought) -> Sealed | None:

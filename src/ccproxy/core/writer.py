@@ -45,6 +45,10 @@ class BaseWriter:
     """Subclasses spell one dialect: a handler for each event, an envelope for each part that streams text."""
 
     dialect: ClassVar[str]
+    _handlers: ClassVar[dict[type[Event], Callable[[Any, Any], None]]]
+
+    def __init_subclass__(cls) -> None:
+        cls._handlers = {event: getattr(cls, name) for event, name in _HANDLERS.items()}
 
     def __init__(self, context: Context, losses: Losses, parts: Callable[[int], Part]) -> None:
         self.context = context
@@ -56,9 +60,6 @@ class BaseWriter:
         self.counter: Counter | None = None
         """Numbers the frames, in dialects that do (`Hole.COUNT` in the payloads of `stream_into`)."""
         self._envelopes: dict[int, Envelope | CountedEnvelope] = {}
-        self._handlers: dict[type[Event], Callable[[Any], None]] = {
-            event: getattr(self, name) for event, name in _HANDLERS.items()
-        }
 
     def write(self, events: list[Event]) -> bytes:
         """The frames for the events."""
@@ -70,7 +71,7 @@ class BaseWriter:
                 if envelope is not None:
                     out.append(envelope.many(event.texts))
                     continue
-            handlers[type(event)](event)
+            handlers[type(event)](self, event)
         data = b"".join(out)
         out.clear()
         return data

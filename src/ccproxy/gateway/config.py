@@ -22,6 +22,9 @@ from ccproxy.core.errors import MisuseError
 
 ENVIRONMENT_PREFIX: Final = "CCPROXY_"
 
+_OTHER_KEY_HEADERS: Final = {"api-key", "proxy-authorization"}
+"""Headers that hold a key and are no dialect's own; the first is Azure's."""
+
 _Path = tuple[str | int, ...]
 
 _NAMES: Final[Mapping[type, str]] = {
@@ -71,6 +74,9 @@ class UpstreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     reasoning_details: bool = True
     cache_breakpoints: bool = False
     custom_tools: bool = False
+    web_search: bool = False
+    google: Literal["any", "gemini-api", "vertex"] = "any"
+    unsigned_thinking: Literal["auto", "keep", "drop"] = "auto"
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,6 +90,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     forward_key: bool = False
     """Whether the client's own key goes to the upstream instead of one that is configured."""
     headers: dict[str, str] = {}
+    """Sent with every request. A value may be `env:NAME` or `file:PATH`, and is one where it is a key."""
     quirks: tuple[str, ...] = ()
     choices: Literal["first", "merge"] = "first"
     normalize: bool = False
@@ -128,6 +135,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Characters that wait in a stream until their turn comes."""
     max_headers: int = 64 * 1024
     """Bytes of a request's headers."""
+    header_timeout: float = 30.0
+    """Seconds that a client has to send a request's headers."""
     max_exchanges: int = 4000
     """At the same time; more are answered with 429."""
 
@@ -141,6 +150,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """`env:NAME` or `file:PATH` (one key a line). Without any, whoever reaches the port is served."""
     keepalive: float = 15.0
     """Seconds of silence after which a stream's client gets a sign of life; 0: never."""
+    head_wait: float = 30.0
+    """Seconds that a stream's client waits for an upstream that has not begun its response, before it gets the head of
+    its own and signs of life. From then on errors are in the stream, and nothing is tried again; 0: it waits on."""
     drain: float = 30.0
     """Seconds that running streams have to finish when the gateway is told to stop."""
     remember_calls: int = 10_000
@@ -191,6 +203,27 @@ def load(
     return config
 
 
+def is_reference(text: str) -> bool:
+    """Whether a value names a key (`env:NAME`, `file:PATH`) rather than being what it says."""
+    kind, _, rest = text.partition(":")
+    return kind in ("env", "file") and bool(rest)
+
+
+def upstream_keys(upstream: Upstream, environment: Mapping[str, str] | None = None) -> tuple[str, dict[str, str]]:
+    """An upstream's key and its own headers. Raises `ConfigError` if what they refer to is not there."""
+    named = [("key", upstream.key), *((f"headers.{name}", value) for name, value in upstream.headers.items())]
+    found: list[str] = []
+    for where, value in named:
+        is_secret = where == "key" or is_reference(value)
+        try:
+            found.append(secret(value, environment) if is_secret else value)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+        if is_secret and not _is_header_value(found[-1]):
+            raise ConfigError(f"{where}: what {value} holds can't be sent in a header")
+    return found[0], dict(zip(upstream.headers, found[1:], strict=True))
+
+
 def secret(reference: str, environment: Mapping[str, str] | None = None) -> str:
     """The key that a reference (`env:NAME`, `file:PATH`) stands for. Raises `ConfigError` if it is not there."""
     if not reference:
@@ -212,12 +245,16 @@ def secret(reference: str, environment: Mapping[str, str] | None = None) -> str:
 
 def check_secrets(config: Config, environment: Mapping[str, str] | None = None) -> None:
     """Raises `ConfigError` for the first key that is referred to and is not there."""
-    references = [(f"upstreams.{name}.key", upstream.key) for name, upstream in config.upstreams.items()]
-    for where, reference in [*references, *(("client_keys", reference) for reference in config.client_keys)]:
+    for name, upstream in config.upstreams.items():
+        try:
+            upstream_keys(upstream, environment)
+        except ConfigError as error:
+            raise ConfigError(f"upstreams.{name}.{error}") from None
+    for reference in config.client_keys:
         try:
             secret(reference, environment)
         except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from None
+            raise ConfigError(f"client_keys: {error}") from None
 
 
 def as_toml(config: Config) -> str:
@@ -466,7 +503,7 @@ def _check(config: Config, places: _Places) -> None:
     if config.remember_calls < 0:
         raise places.mistake(("remember_calls",), "must not be negative")
     for key in Limits.__struct_fields__:
-        if getattr(config.limits, key) < 1:
+        if getattr(config.limits, key) <= 0:
             raise places.mistake(("limits", key), "must be positive")
 
 
@@ -496,10 +533,13 @@ def _check_upstream(name: str, upstream: Upstream, config: Config, places: _Plac
         where = (*path, "headers", header)
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header):
             raise places.mistake(where, "is no name of a header")
-        if not value.isascii() or not value.isprintable():
+        if not _is_header_value(value):
             raise places.mistake(where, "must be printable ASCII")
-        if header.lower() in _key_headers():
-            raise places.mistake(where, "a key is named by `key` of the upstream, never written here")
+        if header.lower() in _key_headers() and not is_reference(value):
+            raise places.mistake(
+                where,
+                "a key is named by `key` of the upstream, never written here; a header's by env:NAME or file:PATH",
+            )
     if upstream.retries.attempts < 1:
         raise places.mistake((*path, "retries", "attempts"), "must be positive")
     if upstream.options.max_tokens < 1:
@@ -509,14 +549,15 @@ def _check_upstream(name: str, upstream: Upstream, config: Config, places: _Plac
 def _check_reference(reference: str, path: _Path, places: _Places) -> None:
     if not reference and path[-1] == "key":
         return
-    kind, _, rest = reference.partition(":")
-    if kind not in ("env", "file") or not rest:
+    if not is_reference(reference):
         raise places.mistake(path, "a key is named by env:NAME or file:PATH, never written here")
 
 
 def _check_variables(config: Config, unknown: Mapping[str, str]) -> None:
     """A variable that resembles one of ours is a mistake, unless a key is in it."""
-    references = {*config.client_keys, *(upstream.key for upstream in config.upstreams.values())}
+    references = {*config.client_keys}
+    for upstream in config.upstreams.values():
+        references |= {upstream.key, *upstream.headers.values()}
     for variable, meant in unknown.items():
         if f"env:{variable}" not in references:
             raise ConfigError(f"the environment variable {variable} sets nothing; do you mean {meant!r}?")
@@ -532,9 +573,14 @@ def _is_base_url(url: str) -> bool:
         return False
 
 
+def _is_header_value(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
 def _key_headers() -> set[str]:
     known = [dialects.get(name).endpoints for name in dialects.names()]
-    return {header for endpoints in known if endpoints is not None for header in endpoints.key_headers}
+    of_dialects = {header for endpoints in known if endpoints is not None for header in endpoints.key_headers}
+    return of_dialects | _OTHER_KEY_HEADERS
 
 
 def _why(error: Exception) -> str:

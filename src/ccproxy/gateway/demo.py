@@ -23,6 +23,7 @@ from ccproxy.wire.json import JSONError, dumps, loads
 from ccproxy.wire.sse import parse
 
 from .config import Config, ModelRule, Timeouts, Upstream
+from .flow import tokens_of
 from .routes import spoken
 
 _HOST: Final = "demo.invalid"
@@ -70,6 +71,9 @@ class DemoClient:
         endpoints = dialect.endpoints
         assert endpoints is not None  # the configuration names no other
         endpoint = endpoints.find(method, f"/{path}", dict(parse_qsl(parts.query)))
+        if endpoint is not None and endpoint.kind == "count_tokens" and dialect.count is not None:
+            count = dialect.count.write_answer(tokens_of(body))
+            return _Whole(200, {"content-type": "application/json"}, dumps(count))
         if endpoint is None or endpoint.kind != "generate":
             return _refused(error_response(RequestRefused("", "the demo has no such thing", "not_found"), name))
         try:

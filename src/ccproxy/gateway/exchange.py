@@ -27,6 +27,8 @@ class Exchange:
         self.upstream_dialect = "none"
         self.model = ""
         self.upstream_model = ""
+        self.upstream_id = ""
+        """The upstream's id of the request."""
         self.streams = False
         self.began = now
         self.first_byte: float | None = None
@@ -75,6 +77,7 @@ class Exchange:
             "upstream_dialect": self.upstream_dialect,
             "model": self.model[:200],
             "upstream_model": self.upstream_model[:200],
+            "upstream_id": self.upstream_id,
             "stream": self.streams,
             "status": self.status,
             "attempts": self.attempts,

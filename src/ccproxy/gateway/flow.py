@@ -28,8 +28,9 @@ from ccproxy.requests import (
 )
 from ccproxy.responses import read_response, replay, translate_response
 from ccproxy.translator import Options, Translator
-from ccproxy.wire.array import from_events
+from ccproxy.wire.array import BLANK, begins_array, from_events
 from ccproxy.wire.json import dumps
+from ccproxy.wire.sse import BOM
 
 from . import headers
 from .config import Config, Target, Upstream, UpstreamOptions
@@ -38,6 +39,8 @@ from .routes import upstream_url
 RETRIED: frozenset[ErrorKind] = frozenset({"rate_limit", "overloaded", "internal", "timeout", "truncated", "protocol"})
 """Errors that another attempt, or another upstream, may not have."""
 _CHARACTERS_OF_A_TOKEN = 4
+_EVENTS = "text/event-stream; charset=utf-8"
+_JSON = "application/json"
 
 
 class Asked(NamedTuple):
@@ -50,6 +53,14 @@ class Asked(NamedTuple):
     key: str
     """The client's own key."""
     id: str
+
+
+class Keys(NamedTuple):
+    """What an upstream is asked with."""
+
+    key: str
+    headers: Mapping[str, str]
+    """Those that are configured."""
 
 
 class Plan(NamedTuple):
@@ -92,7 +103,7 @@ class Answer(Protocol):
     def losses(self) -> tuple[Loss, ...]: ...
 
 
-def plan(asked: Asked, target: Target, config: Config, key: str, store: Store | None) -> Plan:
+def plan(asked: Asked, target: Target, config: Config, keys: Keys, store: Store | None) -> Plan:
     """The request for a target. Raises `RequestRefused`."""
     upstream = config.upstreams[target.upstream]
     dialect = dialects.get(upstream.dialect)
@@ -120,7 +131,7 @@ def plan(asked: Asked, target: Target, config: Config, key: str, store: Store | 
         upstream,
         dialect,
         upstream_url(upstream.url, endpoints, Endpoint(asked.endpoint.kind, translated.model, streams)),
-        headers.upstream(endpoints, asked.headers, same, asked.key if upstream.forward_key else key, upstream.headers),
+        headers.upstream(endpoints, asked.headers, same, asked.key if upstream.forward_key else keys.key, keys.headers),
         asked.body if translated.untouched else dumps(translated.body),
         translated,
         client_streams,
@@ -134,10 +145,14 @@ def _fields(options: UpstreamOptions) -> RequestOptionsDict:
 
 
 def estimate(asked: Asked) -> bytes:
-    """A number of tokens for an upstream that counts none: a token is about four characters."""
+    """A number of tokens for an upstream that counts none."""
     count = asked.dialect.count
-    tokens = max(1, len(asked.body) // _CHARACTERS_OF_A_TOKEN)
-    return b"" if count is None else dumps(count.write_answer(tokens))
+    return b"" if count is None else dumps(count.write_answer(tokens_of(asked.body)))
+
+
+def tokens_of(body: bytes) -> int:
+    """About how many tokens a request has: one is about four characters."""
+    return max(1, len(body) // _CHARACTERS_OF_A_TOKEN)
 
 
 def answer(asked: Asked, planned: Plan, config: Config, store: Store | None, is_stream: bool, created: int) -> Answer:
@@ -156,13 +171,19 @@ def answer(asked: Asked, planned: Plan, config: Config, store: Store | None, is_
     source, target = planned.dialect.name, asked.dialect.name
     if asked.endpoint.kind == "count_tokens":
         return _Count(source, target, config.limits.max_response)
-    if is_stream and planned.client_streams:
-        options["normalize"] = planned.upstream.normalize
+    body: Answer | None = None
+    if not is_stream:
+        limit = config.limits.max_response
+        body = _Body(source, target, options.copy(), limit, planned.client_streams, asked.endpoint.array)
+        if not planned.upstream_streams:
+            return body
+    if planned.client_streams:
+        options["normalize"] = planned.upstream.normalize or not is_stream
         options["input_tokens"] = len(asked.body) // _CHARACTERS_OF_A_TOKEN
-        return _Stream(source, target, options, asked.endpoint.array)
-    if is_stream:
-        return _Collected(source, target, options)
-    return _Body(source, target, options, config.limits.max_response, planned.client_streams)
+        stream: Answer = _Stream(source, target, options, asked.endpoint.array)
+    else:
+        stream = _Collected(source, target, options)
+    return stream if body is None else _Either(stream, body)
 
 
 class _Array:
@@ -189,7 +210,7 @@ class _Stream:
     def __init__(self, source: str, target: str, options: Options, array: bool) -> None:
         self._translator = Translator(source, target, **options)
         self._array = _Array() if array else None
-        self.media_type = "application/json" if array else "text/event-stream; charset=utf-8"
+        self.media_type = _JSON if array else _EVENTS
 
     def feed(self, data: bytes) -> bytes:
         out = self._translator.feed(data)
@@ -223,7 +244,7 @@ class _Stream:
 class _Collected:
     """A body for a client that does not stream, from a stream."""
 
-    media_type = "application/json"
+    media_type = _JSON
 
     def __init__(self, source: str, target: str, options: Options) -> None:
         self._target = target
@@ -260,7 +281,7 @@ class _Collected:
 class _Count:
     """A number of tokens."""
 
-    media_type = "application/json"
+    media_type = _JSON
     message: Message | None = None
     losses: tuple[Loss, ...] = ()
 
@@ -295,13 +316,14 @@ class _Count:
 class _Body:
     """A body for a body, or for a client that asked for a stream."""
 
-    def __init__(self, source: str, target: str, options: Options, limit: int, streams: bool) -> None:
+    def __init__(self, source: str, target: str, options: Options, limit: int, streams: bool, array: bool) -> None:
         self._source, self._target, self._options = source, target, options
         self._limit = limit
         self._streams = streams
+        self._array = _Array() if array else None
         self._pieces: list[bytes] = []
         self._size = 0
-        self.media_type = "text/event-stream; charset=utf-8" if streams else "application/json"
+        self.media_type = _EVENTS if streams and not array else _JSON
         self.error: StreamFailed | None = None
         self.message: Message | None = None
         self.losses: tuple[Loss, ...] = ()
@@ -310,8 +332,9 @@ class _Body:
         self._size += len(data)
         if self._size > self._limit:
             self._pieces.clear()
-            self.fail("too_large", f"the response is longer than the limit max_response of {self._limit} bytes")
-        elif self.error is None:
+            said = f"the response is longer than the limit max_response of {self._limit} bytes"
+            return self.fail("too_large", said)
+        if self.error is None:
             self._pieces.append(data)
         return b""
 
@@ -322,19 +345,75 @@ class _Body:
         try:
             self.message = read_response(body, self._source, **self._options)
             if self._streams:
-                return replay(body, self._source, self._target, **self._options)
+                events = replay(body, self._source, self._target, **self._options)
+                self.losses = events.losses
+                return events if self._array is None else self._array.feed(events) + self._array.close()
             if self._source == self._target:
                 return body
             translated = translate_response(body, self._source, self._target, **self._options)
         except StreamFailed as failed:
             self.error = failed
-            return b""
+            return self._last_words(failed)
         self.losses = translated.losses
         return dumps(translated.body)
 
     def fail(self, kind: ErrorKind, message: str) -> bytes:
-        self.error = self.error or StreamFailed(StreamError(kind, message))
-        return b""
+        if self.error is not None:
+            return b""
+        self.error = StreamFailed(StreamError(kind, message))
+        return self._last_words(self.error)
+
+    def _last_words(self, failed: StreamFailed) -> bytes:
+        """The error as the end of a stream, for a client that has had a sign of life."""
+        if not self._streams:
+            return b""
+        stream = _Stream(self._source, self._target, self._options, self._array is not None)
+        return stream.fail(failed.kind, failed.event.message)
 
     def ping(self) -> bytes:
         return b""
+
+
+class _Either:
+    """What an upstream calls JSON when it was asked for a stream: an array is one, anything else a body."""
+
+    def __init__(self, stream: Answer, body: Answer) -> None:
+        self._stream, self._body = stream, body
+        self._answer: Answer | None = None
+        self._beginning = b""
+        self.media_type = stream.media_type
+
+    def feed(self, data: bytes) -> bytes:
+        if self._answer is None:
+            data = (self._beginning + data).lstrip(BLANK).removeprefix(BOM).lstrip(BLANK)
+            is_array = begins_array(data)
+            if is_array is None:
+                self._beginning = data
+                return b""
+            self._answer = self._stream if is_array else self._body
+        return self._answer.feed(data)
+
+    def close(self) -> bytes:
+        return self._chosen.close()
+
+    def fail(self, kind: ErrorKind, message: str) -> bytes:
+        return self._chosen.fail(kind, message)
+
+    def ping(self) -> bytes:
+        return self._stream.ping() if self._answer is None else self._answer.ping()
+
+    @property
+    def _chosen(self) -> Answer:
+        return self._answer or self._body
+
+    @property
+    def error(self) -> StreamFailed | None:
+        return self._chosen.error
+
+    @property
+    def message(self) -> Message | None:
+        return self._chosen.message
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        return self._chosen.losses

@@ -35,8 +35,23 @@ def encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 def request_id(headers: Mapping[str, str], made_up: str) -> str:
     """The client's id of the request if it has one that can go into a log, else ours."""
-    given = headers.get(REQUEST_ID, "")
-    return given if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() else made_up
+    return as_id(headers.get(REQUEST_ID)) or made_up
+
+
+def upstream_id(headers: Mapping[str, str], own: str) -> str:
+    """The upstream's id of the request, which may be in a header of its dialect's own; empty if it tells none."""
+    return as_id(headers.get(own)) or as_id(headers.get(REQUEST_ID))
+
+
+def ids(own: str, ours: str, theirs: str) -> dict[str, str]:
+    """The headers with a request's ids: ours, which is the client's if it gave one, and in the one that the client's
+    SDK shows as the request's id, where that is another, the upstream's."""
+    return {REQUEST_ID: ours} if own == REQUEST_ID else {REQUEST_ID: ours, own: theirs or ours}
+
+
+def as_id(text: str | None) -> str:
+    """An id that can go into a log and a header; empty if it is none."""
+    return text if text and len(text) <= _LONGEST_ID and text.isascii() and text.isprintable() else ""
 
 
 def is_foreign_page(headers: Mapping[str, str]) -> bool:

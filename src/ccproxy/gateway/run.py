@@ -7,15 +7,18 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from .config import Limits
 from .exchange import AccessLog
 
 if TYPE_CHECKING:
-    from .server import App
+    from .server import Application
 
 Result = TypeVar("Result")
 
@@ -91,6 +94,77 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
         return runner.run(main)
 
 
+class _Protocol(HttpToolsProtocol):
+    """A connection whose client has to send each request's head within some seconds and bytes.
+
+    The parser knows neither limit. The bytes are counted by reads after the one that a head begins in, which may hold
+    the end of a body as well; a head that is complete is measured by the application.
+    """
+
+    def __init__(self, limits: Limits, **options: Any) -> None:
+        super().__init__(**options)
+        self._limits = limits
+        self._in_head = False
+        self._size = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._settle()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        within = self._in_head
+        super().data_received(data)
+        if not self._in_head:
+            if self._deadline is not None:
+                self._settle()
+        elif within:
+            self._size += len(data)
+            if self._size > self._limits.max_headers:
+                self._refuse()
+        elif self._deadline is None:
+            self._wait()
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._size = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def _wait(self) -> None:
+        self._deadline = self.loop.call_later(self._limits.header_timeout, self._late)
+
+    def _settle(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    @property
+    def _answers(self) -> bool:
+        """Whether an earlier request of the connection is being answered."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # uvicorn does not say that there may be none
+        return cycle is not None and not cycle.response_complete
+
+    def _late(self) -> None:
+        if self._answers:
+            self._wait()
+        else:
+            self.transport.close()
+
+    def _refuse(self) -> None:
+        if not (self._answers or self.transport.is_closing()):
+            said = f"The headers are longer than {self._limits.max_headers} bytes.".encode()
+            head = "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            self.transport.write(f"{head}connection: close\r\ncontent-length: {len(said)}\r\n\r\n".encode() + said)
+        self.transport.close()
+
+
 class _Server(uvicorn.Server):
     """A server that leaves signals alone and says when it is ready."""
 
@@ -108,10 +182,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: "App", sock: socket.socket, log: AccessLog) -> AsyncGenerator[None, None]:
+async def serving(
+    app: "Application", sock: socket.socket, log: AccessLog, limits: Limits
+) -> AsyncGenerator[None, None]:
     """Serve the application while the context is open. What the server itself has to say goes to the log."""
     config = uvicorn.Config(
         cast(Any, app),  # uvicorn types its scopes one by one
+        http=cast(Any, partial(_Protocol, limits)),  # it asks for a class, and calls it
         backlog=BACKLOG,
         lifespan="on",
         ws="none",

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from hmac import compare_digest
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import msgspec
@@ -15,12 +15,12 @@ from ccproxy.core.errors import CCProxyError, MisuseError, RequestRefused, Strea
 from ccproxy.core.events import StreamError
 from ccproxy.core.spi import Dialect, Endpoint, Endpoints, Model
 from ccproxy.core.store import MemoryStore, Store
-from ccproxy.core.vocab import ErrorKind
+from ccproxy.core.vocab import HTTP_STATUS, ErrorKind
 from ccproxy.failures import TranslatedError, error_response, read_error, translate_error
 from ccproxy.wire.json import JSONError, dumps, loads
 
 from . import flow, headers
-from .config import Config, Target, Upstream, secret
+from .config import Config, Target, Upstream, check_secrets, secret, upstream_keys
 from .exchange import AccessLog, Exchange
 from .metrics import MEDIA_TYPE, Metrics
 from .routes import client_key, find_route, parse_query, upstream_url
@@ -29,6 +29,7 @@ from .upstream import AiohttpClient, Client, Response, UpstreamError
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _ESTIMATED = {headers.LOSSES: "default: the upstream counts no tokens; the number is an estimate"}
@@ -38,13 +39,17 @@ _LAST_WORDS = 5.0
 """Seconds that a client has to take the error in which its stream ends."""
 
 
+_Retry = Literal["again", "elsewhere", "never"]
+"""Where another attempt may be made: at the same upstream, at a fall-back only, or nowhere."""
+
+
 class _Failed(Exception):
     """An attempt failed before the client got a byte."""
 
-    def __init__(self, response: TranslatedError, error: StreamError, may_retry: bool = True) -> None:
+    def __init__(self, response: TranslatedError, error: StreamError, retry: _Retry = "again") -> None:
         self.response = response
         self.error = error
-        self.may_retry = may_retry
+        self.retry = retry
         super().__init__(error.message)
 
 
@@ -58,6 +63,7 @@ class App:
         client: Client | None = None,
         store: Store | None = None,
         log: AccessLog | None = None,
+        environment: Mapping[str, str] | None = None,
         observer: Callable[[Exchange], None] = lambda _: None,
     ) -> None:
         self.config = config
@@ -68,8 +74,11 @@ class App:
         self._store = store or (MemoryStore(config.remember_calls) if config.remember_calls else None)
         self._log = log or AccessLog("json" if config.log == "auto" else config.log)
         self._observer = observer
-        self._keys = {name: secret(upstream.key) for name, upstream in config.upstreams.items()}
-        listed = [secret(reference) for reference in config.client_keys]
+        check_secrets(config, environment)
+        self._keys = {
+            name: flow.Keys(*upstream_keys(upstream, environment)) for name, upstream in config.upstreams.items()
+        }
+        listed = [secret(reference, environment) for reference in config.client_keys]
         self._client_keys = [line.strip().encode() for text in listed for line in text.splitlines() if line.strip()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,13 +103,17 @@ class App:
         while self.active and loop.time() < end:
             await asyncio.sleep(0.02)
 
+    async def close(self) -> None:
+        """Give the connections to upstreams up. A server that passes lifespan events on has it done."""
+        await self._client.close()
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
             else:
-                await self._client.close()
+                await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -296,7 +309,8 @@ class App:
             upstream = self.config.upstreams[target.upstream]
             if asked.endpoint.kind == "count_tokens" and dialects.get(upstream.dialect).count is None:
                 exchange.upstream, exchange.upstream_dialect = target.upstream, upstream.dialect
-                out_headers = {"content-type": "application/json", headers.REQUEST_ID: asked.id, **_ESTIMATED}
+                own_id = headers.ids(asked.dialect.request_id_header, asked.id, "")
+                out_headers = {"content-type": "application/json", **own_id, **_ESTIMATED}
                 await sender.body(200, out_headers, flow.estimate(asked), more=False)
                 return
             try:
@@ -320,9 +334,11 @@ class App:
                     self.metrics.upstream_errors.labels(target.upstream, failed.error.kind).inc()
                     told = failed.error.retry_after
                     pause = wait if told is None else told
-                    if not failed.may_retry or failed.error.kind not in flow.RETRIED:
+                    if failed.retry == "never" or failed.error.kind not in flow.RETRIED:
                         raise
-                    if attempt + 1 == upstream.retries.attempts or pause > upstream.retries.max_backoff:
+                    if failed.retry == "elsewhere" or attempt + 1 == upstream.retries.attempts:
+                        break
+                    if pause > upstream.retries.max_backoff:
                         break
                     self.metrics.retries.labels(target.upstream).inc()
                     await asyncio.sleep(pause)
@@ -334,42 +350,96 @@ class App:
 
     async def _attempt(self, sender: "_Sender", exchange: Exchange, asked: flow.Asked, planned: flow.Plan) -> None:
         """One request upstream. Raises `_Failed` while the client has no byte."""
-        client = asked.dialect.name
         response: Response | None = None
+        opening = self._opening(sender, exchange, asked, planned) if planned.client_streams else None
+        exchange.upstream_id = ""
         try:
-            try:
-                response = await self._client.open(
-                    "POST", planned.url, planned.headers, planned.body, planned.upstream.timeouts
-                )
-                if not 200 <= response.status < 300:
-                    raise await self._refused(response, asked, planned)
-                await self._pass(sender, exchange, asked, planned, response)
-            except UpstreamError as error:
-                raise self._failed(StreamError(error.kind, error.message), True, client, exchange.id) from None
+            response = await self._client.open(
+                "POST", planned.url, planned.headers, planned.body, planned.upstream.timeouts
+            )
+            exchange.upstream_id = headers.upstream_id(response.headers, planned.dialect.request_id_header)
+            if opening is not None:
+                await opening.over()
+            if not 200 <= response.status < 300:
+                raise await self._refused(response, exchange, asked, planned)
+            await self._pass(sender, exchange, asked, planned, response)
+        except (_Failed, UpstreamError) as error:
+            failed = error if isinstance(error, _Failed) else self._unreachable(exchange, error)
+            if opening is None or not await opening.over():
+                raise failed from None
+            self.metrics.upstream_errors.labels(exchange.upstream, failed.error.kind).inc()
+            exchange.error = failed.error.kind
+            await opening.fail(failed.error.kind, failed.error.message)
+        except asyncio.CancelledError:
+            if opening is None or not opening.begun or exchange.left or exchange.aborted is None:
+                raise
+            _uncancel()
+            exchange.error = exchange.aborted[0]
+            await opening.over()
+            await opening.fail(*exchange.aborted)
         finally:
+            if opening is not None:
+                opening.stop()
             if response is not None:
                 response.close()
 
-    def _failed(self, error: StreamError, may_retry: bool, client: str, id: str) -> _Failed:
-        return _Failed(error_response(error, client, id), error, may_retry)
+    def _opening(
+        self, sender: "_Sender", exchange: Exchange, asked: flow.Asked, planned: flow.Plan
+    ) -> "_Opening | None":
+        """What begins the client's stream if the upstream takes too long to begin its own."""
+        if not (self.config.head_wait and self.config.keepalive):
+            return None
 
-    async def _refused(self, response: Response, asked: flow.Asked, planned: flow.Plan) -> _Failed:
+        def begin() -> tuple[flow.Answer, dict[str, str]]:
+            answer = flow.answer(asked, planned, self.config, None, True, int(time.time()))
+            return answer, self._head(exchange, asked, planned, answer)
+
+        wait = self.config.head_wait - (time.perf_counter() - exchange.began)
+        return _Opening(wait, self.config.keepalive, begin, sender)
+
+    def _head(self, exchange: Exchange, asked: flow.Asked, planned: flow.Plan, answer: flow.Answer) -> dict[str, str]:
+        """The headers of a response, but for those that are the upstream's."""
+        out_headers = {"content-type": answer.media_type}
+        out_headers |= headers.ids(asked.dialect.request_id_header, asked.id, exchange.upstream_id)
+        out_headers |= headers.losses(planned.translated.losses)
+        if planned.client_streams:
+            out_headers |= _STREAM_HEADERS
+        return out_headers
+
+    def _failed(self, exchange: Exchange, error: StreamError, retry: _Retry = "again") -> _Failed:
+        return _Failed(error_response(error, exchange.client, exchange.upstream_id or exchange.id), error, retry)
+
+    def _unreachable(self, exchange: Exchange, error: UpstreamError) -> _Failed:
+        """The error of an upstream that did not answer, or with nothing that can be read."""
+        said = StreamError(error.kind, error.about(exchange.upstream))
+        failed = self._failed(exchange, said, "again" if error.again else "elsewhere")
+        if error.kind == "internal":  # not the gateway's: a bad gateway, as far as the dialect knows that
+            status = dialects.get(exchange.client).error_status.get("protocol", HTTP_STATUS["protocol"])
+            failed.response = msgspec.structs.replace(failed.response, status=status)
+        return failed
+
+    async def _refused(self, response: Response, exchange: Exchange, asked: flow.Asked, planned: flow.Plan) -> _Failed:
         """The error that an upstream's error response is."""
         pieces: list[bytes] = []
         with suppress(UpstreamError):  # what there is of it will do
             await _collect(response, pieces, _LONGEST_ERROR, planned.upstream.timeouts.idle)
         body = b"".join(pieces)
-        source, target = planned.dialect.name, asked.dialect.name
+        failed = self._refusal(exchange, response, body, planned.dialect.name, asked.dialect)
+        if response.headers.get("x-should-retry", "") == "false":
+            failed.retry = "never"
+        return failed
+
+    def _refusal(self, exchange: Exchange, response: Response, body: bytes, source: str, target: Dialect) -> _Failed:
         if response.status < 400:  # a redirect, which is not followed
-            error = StreamError("internal", f"the upstream answered with status {response.status}")
-            return self._failed(error, False, target, asked.id)
+            failed = self._unreachable(exchange, UpstreamError("internal", f"answered with status {response.status}"))
+            failed.retry = "never"
+            return failed
         error = read_error(response.status, response.headers, body, source)
-        translated = translate_error(response.status, response.headers, body, source, target)
-        retry = response.headers.get("x-should-retry", "") != "false"
-        kept = {name: value for name, value in translated.headers.items() if _crosses(name, asked.dialect.endpoints)}
+        exchange.upstream_id = exchange.upstream_id or headers.as_id(error.request_id)
+        translated = translate_error(response.status, response.headers, body, source, target.name)
+        kept = {name: value for name, value in translated.headers.items() if _crosses(name, target.endpoints)}
         status = translated.status if translated.status < 600 else 502  # HTTP has no others
-        said = msgspec.structs.replace(translated, status=status, headers={headers.REQUEST_ID: asked.id} | kept)
-        return _Failed(said, error, retry)
+        return _Failed(msgspec.structs.replace(translated, status=status, headers=kept), error)
 
     async def _pass(
         self, sender: "_Sender", exchange: Exchange, asked: flow.Asked, planned: flow.Plan, response: Response
@@ -382,10 +452,7 @@ class App:
         endpoints = planned.dialect.endpoints
         assert endpoints is not None
         out_headers = headers.returning(endpoints, response.headers, same)
-        out_headers |= {"content-type": answer.media_type, headers.REQUEST_ID: asked.id}
-        out_headers |= headers.losses(planned.translated.losses)
-        if planned.client_streams:
-            out_headers |= _STREAM_HEADERS
+        out_headers |= self._head(exchange, asked, planned, answer)
         gaps = self.metrics.gap.labels(exchange.client, exchange.upstream)
         pulse = _Pulse(self.config, planned.upstream, exchange, answer, sender, out_headers)
         last_read: float | None = None
@@ -405,7 +472,7 @@ class App:
                 more = bool(data) and answer.error is None
                 await pulse.settle()
                 if answer.error is not None and not sender.started:
-                    raise self._failed(*_ours(answer.error.event), exchange.client, asked.id)
+                    raise self._failed(exchange, *_ours(answer.error.event))
                 if out:
                     exchange.phase = "streaming"
                     await sender.body(200, out_headers, out, more)
@@ -416,7 +483,7 @@ class App:
             _uncancel()
             response.close()  # before the client takes the rest, or does not
             if not sender.started:
-                raise self._failed(StreamError(*why), True, exchange.client, asked.id) from None
+                raise self._failed(exchange, StreamError(*why), "elsewhere") from None  # it may be at work
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_WORDS):
                     await sender.last(200, out_headers, answer.fail(*why))
@@ -445,7 +512,7 @@ class App:
             payload = endpoints.write_model(model)
         else:
             payload = endpoints.write_models(models)
-        content = {"content-type": "application/json", headers.REQUEST_ID: exchange.id}
+        content = {"content-type": "application/json", **headers.ids(dialect.request_id_header, exchange.id, "")}
         await sender.body(200, content, dumps(payload), more=False)
 
     async def _listed(self, exchange: Exchange, dialect: Dialect) -> list[Model]:
@@ -456,16 +523,17 @@ class App:
         models: dict[str, Model] = {}
         for name, upstream in self.config.upstreams.items():
             exchange.upstream, exchange.upstream_dialect = name, upstream.dialect
-            for model in await self._list_of(name, upstream, dialect, exchange.id):
+            for model in await self._list_of(exchange, upstream, dialect):
                 models.setdefault(model.id, model)
         return list(models.values())
 
-    async def _list_of(self, name: str, upstream: Upstream, dialect: Dialect, id: str) -> list[Model]:
+    async def _list_of(self, exchange: Exchange, upstream: Upstream, dialect: Dialect) -> list[Model]:
         source = dialects.get(upstream.dialect)
         endpoints = source.endpoints
         assert endpoints is not None
         url = upstream_url(upstream.url, endpoints, Endpoint("models"))
-        sent = headers.upstream(endpoints, {}, False, self._keys[name], upstream.headers)
+        keys = self._keys[exchange.upstream]
+        sent = headers.upstream(endpoints, {}, False, keys.key, keys.headers)
         try:
             response = await self._client.open("GET", url, sent, b"", upstream.timeouts)
             try:
@@ -474,17 +542,13 @@ class App:
             finally:
                 response.close()
             body = b"".join(pieces)
-            if 300 <= response.status < 400:
-                raise UpstreamError("internal", f"the upstream answered with status {response.status}")
-            if response.status >= 400:
-                translated = translate_error(response.status, response.headers, body, source.name, dialect.name)
-                raise _Failed(translated, read_error(response.status, response.headers, body, source.name))
+            if response.status >= 300:
+                raise self._refusal(exchange, response, body, source.name, dialect)
             return endpoints.read_models(loads(body))
         except UpstreamError as error:
-            raise self._failed(StreamError(error.kind, error.message), True, dialect.name, id) from None
+            raise self._unreachable(exchange, error) from None
         except (*JSONError, CCProxyError, AttributeError):
-            failed = StreamError("protocol", "the upstream's list of models is none")
-            raise self._failed(failed, True, dialect.name, id) from None
+            raise self._failed(exchange, StreamError("protocol", "the upstream's list of models is none")) from None
 
 
 class _Sender:
@@ -520,8 +584,58 @@ class _Sender:
 
     async def error(self, response: TranslatedError) -> None:
         """An error response, if nothing was sent."""
-        if not self.started and not self._exchange.left:
-            await self.body(response.status, response.headers, dumps(response.body), more=False)
+        exchange = self._exchange
+        if not self.started and not exchange.left:
+            own = dialects.get(exchange.client).request_id_header
+            out_headers = response.headers | headers.ids(own, exchange.id, exchange.upstream_id)
+            await self.body(response.status, out_headers, dumps(response.body), more=False)
+
+
+class _Opening:
+    """Begins a client's stream, with signs of life, while its upstream has not begun to answer."""
+
+    def __init__(
+        self, wait: float, keepalive: float, begin: Callable[[], tuple[flow.Answer, dict[str, str]]], sender: _Sender
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._keepalive = keepalive
+        self._begin = begin
+        self._begun: tuple[flow.Answer, dict[str, str]] | None = None
+        self._sender = sender
+        self._sign: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(max(0.0, wait), self._beat)
+
+    def _beat(self) -> None:
+        self._begun = self._begun or self._begin()
+        answer, out_headers = self._begun
+        sign = answer.ping()
+        if not sign:  # the client's dialect has none
+            return
+        if self._sign is None or self._sign.done():
+            self._sign = self._loop.create_task(self._sender.body(200, out_headers, sign, more=True))
+        self._timer = self._loop.call_later(self._keepalive, self._beat)
+
+    @property
+    def begun(self) -> bool:
+        return self._sign is not None
+
+    async def over(self) -> bool:
+        """The upstream has begun, or never will. Whether the client's stream has; what it was given has arrived."""
+        self.stop()
+        if self._sign is not None:
+            await self._sign
+        return self.begun
+
+    async def fail(self, kind: ErrorKind, message: str) -> None:
+        """End the stream that has begun in an error."""
+        assert self._begun is not None
+        answer, out_headers = self._begun
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._sender.last(200, out_headers, answer.fail(kind, message))
+
+    def stop(self) -> None:
+        self._timer.cancel()
 
 
 class _Pulse:
@@ -605,17 +719,17 @@ async def _collect(response: Response, pieces: list[bytes], limit: int, idle: fl
             async with asyncio.timeout(idle or None):
                 data = await response.read()
         except TimeoutError:
-            raise UpstreamError("timeout", f"the upstream has said nothing for {idle:g} s") from None
+            raise UpstreamError("timeout", f"has said nothing for {idle:g} s", again=False) from None
         if not data:
             return
         pieces.append(data)
 
 
-def _ours(error: StreamError) -> tuple[StreamError, bool]:
-    """The error of an answer, and whether another attempt may not have it. What is too long is the upstream's fault."""
+def _ours(error: StreamError) -> tuple[StreamError, _Retry]:
+    """The error of an answer, and where another attempt may not have it. What is too long is the upstream's fault."""
     if error.kind == "too_large" and not error.raw:
-        return msgspec.structs.replace(error, kind="protocol"), False
-    return error, True
+        return msgspec.structs.replace(error, kind="protocol"), "never"
+    return error, "again"
 
 
 def _place(bug: BaseException) -> str:

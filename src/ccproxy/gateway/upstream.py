@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import aiohttp
 from yarl import URL
@@ -12,14 +13,24 @@ from ccproxy.core.vocab import ErrorKind
 
 from .config import Timeouts
 
+_ADVICE: Final = "check that it runs, and its url"
+_OTHER_HOST: Final = (62, 63, 64)
+"""What OpenSSL says of a certificate for another host, mail address, IP address (X509_V_ERR_..._MISMATCH)."""
+
 
 class UpstreamError(Exception):
     """No response, or none that goes on."""
 
-    def __init__(self, kind: ErrorKind, message: str) -> None:
+    def __init__(self, kind: ErrorKind, what: str, again: bool = True) -> None:
+        """`what` follows on "the upstream"; `again`: whether the request may be sent there once more."""
         self.kind: ErrorKind = kind
-        self.message = message
-        super().__init__(message)
+        self.what = what
+        self.again = again
+        super().__init__(what)
+
+    def about(self, name: str) -> str:
+        """What happened, with the name that the configuration has for the upstream."""
+        return f"the upstream {name!r} {self.what}"
 
 
 class Response(Protocol):
@@ -77,11 +88,13 @@ class AiohttpClient:
                     allow_redirects=False,
                 )
         except aiohttp.ConnectionTimeoutError:
-            raise UpstreamError("timeout", f"no connection to the upstream within {limits.connect:g} s") from None
-        except TimeoutError:
-            raise UpstreamError("timeout", f"no response from the upstream within {limits.headers:g} s") from None
-        except aiohttp.ClientError as error:
-            raise UpstreamError("internal", f"the upstream can't be reached: {_words(error)}") from None
+            what = f"can't be reached: no connection within {limits.connect:g} s; {_ADVICE}"
+            raise UpstreamError("timeout", what) from None
+        except TimeoutError:  # it may be at work, and cost as much again
+            what = f"has not begun to answer within {limits.headers:g} s"
+            raise UpstreamError("timeout", what, again=False) from None
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:  # IDNA refuses a name of a host
+            raise UpstreamError("internal", f"can't be reached: {_words(error)}; {_ADVICE}") from None
         return _Response(response)
 
     async def close(self) -> None:
@@ -100,7 +113,7 @@ class _Response:
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamError("truncated", f"the upstream broke off: {_words(error)}") from None
+            raise UpstreamError("truncated", f"broke off: {_words(error)}") from None
 
     def close(self) -> None:
         if self._response.content.at_eof():
@@ -109,7 +122,23 @@ class _Response:
             self._response.close()
 
 
-def _words(error: BaseException) -> str:
+def _words(error: Exception) -> str:
     """The error without the address of the upstream, which is not the client's matter."""
-    number = error.errno if isinstance(error, OSError) else None
-    return os.strerror(number) if number is not None and number > 0 else type(error).__name__
+    match error:
+        case aiohttp.ClientConnectorDNSError() | UnicodeError():
+            return "its host name is not known"
+        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as refused):
+            is_named = refused.verify_code in _OTHER_HOST  # the message names the host
+            why = "it is for another host" if is_named else refused.verify_message
+            return f"its certificate is not accepted: {why}"
+        case aiohttp.ClientConnectorSSLError(os_error=ssl.SSLError() as failed):
+            return f"no TLS connection ({failed.reason or type(failed).__name__})"
+        case aiohttp.ServerDisconnectedError():
+            return "it closed the connection without an answer"
+        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
+            return f"what it says is no HTTP ({type(error).__name__})"
+        case OSError(errno=int(number)) if number > 0:
+            words = os.strerror(number)
+            return words[:1].lower() + words[1:]
+        case _:
+            return type(error).__name__

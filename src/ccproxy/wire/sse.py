@@ -7,6 +7,7 @@ frame may lack its blank line. Lines end only where the bytes CR and LF say so, 
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -141,6 +142,10 @@ def _lines(raw: bytes) -> Iterator[bytes]:
 
 def parse(raw: bytes) -> Frame:
     """One frame; there may be line ends around it."""
+    if 13 not in raw:  # most frames are a line of data, with or without a name before it
+        start = raw.find(b"\n") + 1 if raw.startswith(b"event: ") else 0
+        if raw.startswith(b"data: ", start) and raw.find(b"\n", start) < 0:
+            return Frame(raw[7 : start - 1] if start else b"", raw[start + 6 :], b"", False)
     event = b""
     data: list[bytes] = []
     strays: list[bytes] = []
@@ -194,6 +199,12 @@ class Run:
             return b"", 0, start
         data = self._data.findall(block, start, match.end())
         return b"\n".join(data), len(data), match.end()
+
+
+@lru_cache(maxsize=64)
+def run_after(head: bytes) -> Run:
+    """The frames of one head, whose shape most streams of a dialect share."""
+    return Run(head)
 
 
 def encode(payload: bytes, event: str = "") -> bytes:

@@ -18,7 +18,9 @@ __all__ = ["SPEAKERS", "Server", "Speaker", "Thing"]
 Json = dict[str, Any]
 
 Thing = tuple[str, ...]
-"""What a server sees of an earlier answer: ("thought", text, signature), ("redacted", data), ("call", id, signature)."""
+"""What a server sees of an earlier answer: ("thought", text, signature), ("redacted", data), ("call", id, signature).
+
+("said", text) is reasoning that nobody signs."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Chat Completions, of OpenRouter, LiteLLM, GitHub Copilot and Google."""
+"""Chat Completions, of OpenRouter, LiteLLM, GitHub Copilot, Google and DeepSeek, which signs nothing."""
 
 from __future__ import annotations
 
@@ -130,6 +130,26 @@ SERVERS = {
         ],
         ["c2lnLWcx", "c2lnLWcy"],
     ),
+    "deepseek": Server(
+        MODEL,
+        "vendor/else-2",
+        [
+            _chat(
+                "ds-1",
+                {"reasoning_content": "Two"},
+                {"reasoning_content": " calls."},
+                {"content": "I look."},
+                *_call(0, "call_d1", "Brest"),
+                *_call(1, "call_d2", "Lyon"),
+            ),
+            _chat("ds-2", {"reasoning_content": "Once more."}, *_call(0, "call_d3", "Brest")),
+        ],
+        [
+            [("said", "Two calls."), ("call", "call_d1", ""), ("call", "call_d2", "")],
+            [("said", "Once more."), ("call", "call_d3", "")],
+        ],
+        [],
+    ),
 }
 
 
@@ -217,6 +237,8 @@ def seen(request: Json) -> list[Thing]:
 def _things(message: Json) -> list[Thing]:
     out: list[Thing] = []
     text = message.get("reasoning_content") or message.get("reasoning") or ""
+    if text and not any(message.get(name) for name in ("reasoning_details", "thinking_blocks", "reasoning_opaque")):
+        out.append(("said", text))
     for entry in message.get("reasoning_details", ()):
         if entry["type"] == "reasoning.encrypted":
             out.append(("redacted", entry.get("format", ""), entry["data"]))

@@ -10,6 +10,7 @@ from .count import COUNT
 from .endpoints import ENDPOINTS
 from .maps import ERROR_STATUS
 from .reader import Reader
+from .request_writer import has_foreign
 from .response import SCHEME, body, frames
 from .writer import Writer
 
@@ -40,6 +41,7 @@ DIALECT = Dialect(
     read_request=request.read,
     write_request=request.write,
     signature_scheme=SCHEME,
+    has_foreign=has_foreign,
     sniff=sniff,
     read_error=errors.read,
     write_error=errors.write,

@@ -112,6 +112,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "user": "metadata.user_id",
     "tier": "service_tier",
     "cache": "cache_control",
+    "prefill": "the last of `messages`",
 }
 """Newer models take no temperature, top_p and top_k."""
 
@@ -231,6 +232,8 @@ BUDGET_MODELS: Final = re.compile(_MODELS % "[6-9]")
 """Models that are told a budget; those after 4.5 refuse it or advise against it, and are told to adapt."""
 SAMPLING_MODELS: Final = re.compile(_MODELS % "[7-9]")
 """Models that take temperature, top_p and top_k."""
+UNSIGNED_MODELS: Final = re.compile(r"^(?!.*claude).", re.IGNORECASE)
+"""Models whose reasoning may be without a signature, and goes back so: those that are not Claude."""
 EITHER_MODELS: Final = re.compile(r"claude-(?:[a-z]+-)?4[-.][1-6](?!\d)")
 """Models that refuse temperature and top_p together."""
 NO_SYSTEM_MODELS: Final = re.compile(_MODELS % "[89]")

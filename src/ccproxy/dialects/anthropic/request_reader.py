@@ -102,6 +102,8 @@ class Reader(RequestReader):
             request.turns.append(self._turn(message))
         if not body.list("messages"):
             raise RequestRefused("messages", "there must be at least one message")
+        if request.turns[-1].role == "assistant":
+            self.set("prefill", True, request.turns[-1].path)
         if body.raw.get("tool_choice") is not None:
             self._choice(body.fields("tool_choice"))
 
@@ -161,7 +163,7 @@ class Reader(RequestReader):
         schema = dict(format.fields("schema").raw)
         self.set(
             "format",
-            Format(path=format.path, kind="schema", schema=schema, extra=format.rest("type", "schema")),
+            Format(path=format.path, kind="schema", schema=schema, strict=True, extra=format.rest("type", "schema")),
             format.path,
         )
         return True
@@ -254,6 +256,7 @@ class Reader(RequestReader):
                 return self._media(block)
             case "thinking":
                 signature = block.text("signature")
+                self._said(block, "signature")
                 return Thought(
                     path=block.path,
                     extra=block.rest("type", "thinking", "signature"),
@@ -271,6 +274,8 @@ class Reader(RequestReader):
                 return self._call(block)
             case "tool_result":
                 return self._result(block)
+            case "search_result":
+                return _found(block)
             case kind:
                 return Foreign(path=block.path, kind=kind, payload=dict(block.raw))
 
@@ -293,19 +298,17 @@ class Reader(RequestReader):
             raise RequestRefused(block.at("tool_use_id"), f"no tool call before it has the id {id!r}")
         cache = _cache(block)
         extra = _rest(block, cache, "type", "tool_use_id", "content", "is_error")
-        parts: list[Text | Media] = []
+        parts: list[Text | Media | Foreign] = []
         if block.raw.get("content") is not None:
             for part in self._content(block, "content"):
-                if isinstance(part, Text | Media):
-                    parts.append(part)
-                elif isinstance(part, Foreign):  # a tool reference, a search result
-                    extra[part.path.removeprefix(f"{block.path}.")] = part.payload
-                else:
+                if not isinstance(part, Text | Media | Foreign):
                     raise RequestRefused(part.path, "a tool result can't hold this")
+                parts.append(part)
         return Result(
             path=block.path,
             extra=extra,
             id=carried_id(id),
+            id_path=block.at("tool_use_id"),
             parts=parts,
             is_error=block.flag("is_error"),
             cache=cache,
@@ -355,6 +358,18 @@ def _text(block: Fields) -> Text:
     if block.raw.get("text") is None:
         raise _missing(block, "text")
     return Text(path=block.path, extra=_rest(block, cache, "type", "text"), text=block.text("text"), cache=cache)
+
+
+def _found(block: Fields) -> Foreign:
+    """A search result, which other dialects are told as text: its title, its source, what it says."""
+    texts = [one.text("text") for one in block.each("content")]
+    said = "\n".join(filter(None, (block.text("title"), block.text("source"), *texts)))
+    cache = _cache(block)
+    found = Foreign(path=block.path, kind="search_result", payload=dict(block.raw))
+    if said:
+        extra = _rest(block, cache, "type", "title", "source", "content", "citations")
+        found.words = Text(path=block.path, text=said, cache=cache, extra=extra)
+    return found
 
 
 def _cache(parent: Fields) -> Cache | None:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+from ccproxy.core.fields import Fields
 from ccproxy.core.losses import Losses
-from ccproxy.core.model import Cache, Format, Request, Thinking
-from ccproxy.core.request import EFFORT_BUDGET, RequestWriter, effort_of
+from ccproxy.core.model import Cache, Format, Request, Thinking, Tool
+from ccproxy.core.request import EFFORT_BUDGET, RequestWriter, effort_of, objects
 from ccproxy.core.spi import RequestOptions
 
 from .maps import (
@@ -19,6 +20,7 @@ from .maps import (
     TIER_WRITE,
     TTL_WRITE,
 )
+from .schema import Unbound, bound
 
 _THINKING_BLOCKS: Final = ("thinking", "redacted_thinking")
 
@@ -31,6 +33,8 @@ class SettingsWriter(RequestWriter):
         self.model = options.model or request.model
         self.forced = False
         """Whether the model must call a tool."""
+        self.dropped = False
+        """Whether reasoning of earlier turns was left out."""
 
     def write_settings(self, out: dict[str, Any]) -> None:
         request = self.request
@@ -73,16 +77,31 @@ class SettingsWriter(RequestWriter):
         if format.kind == "json" or format.schema is None:
             self.lose(format, "json: the form needs a schema")
             return
+        schema = format.schema if self.own else self.bound(format, format.schema)
+        if schema is None:
+            return
         for name in ("name", "description"):
             if getattr(format, name):
                 self.lose(format, f"{name}: there is no place for it")
-        if format.strict is not None:
-            self.lose(format, "strict: a schema always binds")
-        whole = {"type": "json_schema", "schema": format.schema, **self.extra(format)}
+        if not format.strict:
+            self.lose(format, "strict: a schema always binds", "default")
+        whole = {"type": "json_schema", "schema": schema, **self.extra(format)}
         if self.own and format.path == "output_format":
             out["output_format"] = whole
         else:
             out.setdefault("output_config", {})["format"] = whole
+
+    def bound(self, piece: Format | Tool, schema: dict[str, Any]) -> dict[str, Any] | None:
+        """The schema as one that binds; None if there is no such."""
+        try:
+            whole, changes = bound(schema)
+        except Unbound as why:
+            what = "strict" if isinstance(piece, Tool) else "schema"
+            self.lose(piece, f"{what}: the schema can't bind, as {why}")
+            return None
+        for change in changes:
+            self.lose(piece, f"schema: {change}", "repair")
+        return whole
 
     def sampling_as_read(self) -> dict[str, Any]:
         request = self.request
@@ -105,7 +124,8 @@ class SettingsWriter(RequestWriter):
             why = {"top_p": "the model refuses it together with temperature"}
         for name in list(out):
             if why.get(name):
-                self.lose(self.setting(name), f"{name}: {why[name]}")
+                if out[name] != 1 or name == "top_k":  # which is how the model samples by itself
+                    self.lose(self.setting(name), f"{name}: {why[name]}")
                 del out[name]
         if out.get("temperature", 0) > 1:
             self.lose(self.setting("temperature"), f"temperature: {out['temperature']} becomes 1")
@@ -126,10 +146,23 @@ class SettingsWriter(RequestWriter):
         if thinking.show is not None:
             whole["display"] = DISPLAY_WRITE[thinking.show]
         whole.update(thinking.extra)
-        if whole:
+        if self.dropped and thinking.mode == "on" and _needs_reasoning(out["messages"]):
+            self.lose(thinking, "mode: off, as the answer that goes on begins without its reasoning", "repair")
+            self._keep_reasoning()
+        elif whole:
             out["thinking"] = whole
         if thinking.effort is not None:
             out["output_config"] = {"effort": EFFORT_WRITE[thinking.effort]}
+
+    def _keep_reasoning(self) -> None:
+        """Don't ask for old reasoning to be cleared: that is refused where none is asked for."""
+        name = "context_management"
+        management = Fields(self.request.extra).noise(name).raw
+        edits = objects(management.get("edits"))
+        kept = [edit for edit in edits if not str(edit.get("type")).startswith("clear_thinking")]
+        if len(kept) < len(edits):
+            self.lose(name, f"{name}: no reasoning is cleared where there is none", "repair")
+            self.request.extra = {**self.request.extra, name: {**management, "edits": kept}}
 
     def thinking(self, out: dict[str, Any]) -> bool:
         """Ask for reasoning as the model wants to be asked. Whether it will reason."""

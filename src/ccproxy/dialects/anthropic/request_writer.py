@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from msgspec.structs import replace
 
+from ccproxy.core.fields import Fields
 from ccproxy.core.model import (
     Cache,
     Call,
@@ -25,7 +26,8 @@ from ccproxy.core.model import (
     Turn,
 )
 from ccproxy.core.parts import carry_id
-from ccproxy.core.request import input_schema, plain
+from ccproxy.core.request import input_schema, objects, plain
+from ccproxy.core.spi import RequestOptions
 from ccproxy.wire.json import JSONError, loads
 
 from .maps import (
@@ -36,6 +38,7 @@ from .maps import (
     NO_SYSTEM_MODELS,
     SETTINGS,
     TOOL_DATE,
+    UNSIGNED_MODELS,
 )
 from .request_settings import SettingsWriter
 from .response import SCHEME
@@ -109,7 +112,7 @@ class Writer(SettingsWriter):
             return
         if choice is not None:
             self.lose(choice, "tool_choice: there are no tools")
-        if request.parallel is not None:
+        if request.parallel is False:
             self.lose(self.setting("parallel"), "parallel: there are no tools")
 
     def _choice(self, choice: ToolChoice | None, written: Mapping[tuple[str, str], str], only: bool) -> dict[str, Any]:
@@ -147,9 +150,12 @@ class Writer(SettingsWriter):
             whole["type"] = "custom"
         if tool.description or (self.own and f"{tool.path}.description" in paths):
             whole["description"] = tool.description
-        whole["input_schema"] = self._schema(tool)
-        if tool.strict or (self.own and tool.strict is not None):
+        whole["input_schema"] = schema = self._schema(tool)
+        if self.own and tool.strict is not None:
             whole["strict"] = tool.strict
+        elif tool.strict:
+            strict = self.bound(tool, schema)
+            whole |= {"input_schema": strict, "strict": True} if strict is not None else {}
         return {**whole, **hint, **self.extra(tool)}
 
     def _schema(self, tool: Tool) -> dict[str, Any]:
@@ -303,9 +309,11 @@ class Writer(SettingsWriter):
         """One block of reasoning; the last thought of a group has its signature."""
         last = thoughts[-1]
         signature = self.readable(last, SCHEME)
-        if signature is None and not (self.own and last.signature is None):
+        says = self.own or any(thought.text for thought in thoughts)
+        if signature is None and not (says and last.signature is None and keeps_unsigned(self.options, self.model)):
             for thought in thoughts:
                 self.drop(thought, _unreadable(last))
+            self.dropped = True
             return None
         if signature is not None and signature.redacted:
             return {"type": "redacted_thinking", "data": signature.value, **self.extra(last)}
@@ -314,8 +322,10 @@ class Writer(SettingsWriter):
         if not self.own and last.channel != "full":
             self.lose(last, "channel: a summary is not told apart")
         text = "\n\n".join(thought.text for thought in thoughts)
-        value = signature.value if signature is not None else ""
-        return {"type": "thinking", "thinking": text, "signature": value, **self.extra(last)}
+        whole = {"type": "thinking", "thinking": text, "signature": signature.value if signature is not None else ""}
+        if self.own and signature is None and f"{last.path}.signature" not in self.request.paths:
+            del whole["signature"]
+        return {**whole, **self.extra(last)}
 
     def _input(self, call: Call) -> dict[str, Any]:
         if call.custom:
@@ -337,18 +347,13 @@ class Writer(SettingsWriter):
         text = plain(result.parts)
         if text is not None and not self.own:
             whole["content"] = text
-        elif result.parts or result.extra:
+        elif result.parts:
             blocks = self._blocks(result.parts)
-            extra = self.extra(result)
-            others = {name: block for name, block in extra.items() if name.startswith("content[")}
-            for name, block in others.items():
-                blocks.insert(int(name[len("content[") : -1]), block)
             if blocks:
-                whole["content"] = self._content(result.parts, blocks) if not others else blocks
-            whole.update({name: value for name, value in extra.items() if name not in others})
+                whole["content"] = self._content(result.parts, blocks)
         if result.is_error is not None:
             whole["is_error"] = result.is_error
-        return {**whole, **self._cache(result, result.cache)}
+        return {**whole, **self.extra(result), **self._cache(result, result.cache)}
 
     def _media(self, media: Media) -> dict[str, Any]:
         document = media.kind != "image"
@@ -422,11 +427,27 @@ class Writer(SettingsWriter):
                 piece.cache = None
 
 
+def has_foreign(body: Mapping[str, Any], options: RequestOptions) -> bool:
+    """Whether there is reasoning in the history that nobody has signed, for a model that refuses it."""
+    return not keeps_unsigned(options, options.model or Fields(body).word("model")) and any(
+        block.get("type") == "thinking" and not block.get("signature")
+        for message in objects(body.get("messages"))
+        for block in objects(message.get("content"))
+    )
+
+
+def keeps_unsigned(options: RequestOptions, model: str) -> bool:
+    """Whether the model gets reasoning back that nobody has signed."""
+    if options.unsigned_thinking == "auto":
+        return UNSIGNED_MODELS.search(model) is not None
+    return options.unsigned_thinking == "keep"
+
+
 def _all_parts(turn: Turn) -> Iterator[Text | Media | Call | Result]:
     """The parts that may be marked for caching."""
     for part in turn.parts:
         if isinstance(part, Result):
-            yield from part.parts
+            yield from (one for one in part.parts if not isinstance(one, Foreign))
         if not isinstance(part, Foreign | Thought):
             yield part
 
@@ -461,5 +482,5 @@ def _unreadable(thought: Thought) -> str:
     if signature is None:
         return "reasoning without a signature is refused"
     if signature.scheme != SCHEME:
-        return f"reasoning that only {signature.scheme} can check"
+        return f"reasoning that only {signature.scheme or 'another provider'} can check"
     return f"reasoning of another model, {signature.model}"

@@ -67,7 +67,7 @@ def block(part: Part) -> dict[str, Any]:
 
 
 def tool_input(part: Part) -> Any:
-    """Arguments as an object. What is not JSON (a call cut by the token limit) is kept as it is, never repaired.
+    """Arguments as an object. What is none (a call cut by the token limit) is kept as it is, never repaired.
 
     `input_text` gives it back.
     """
@@ -76,9 +76,10 @@ def tool_input(part: Part) -> Any:
     if not part.text:
         return {}
     try:
-        return loads(part.text.encode("utf-8", "surrogatepass"))
+        value = loads(part.text.encode("utf-8", "surrogatepass"))
     except JSONError:
-        return {_CUT: part.text}
+        value = None
+    return value if isinstance(value, dict) else {_CUT: part.text}
 
 
 def input_text(input: Any) -> str:
@@ -116,7 +117,14 @@ def finish(event: Finish, kinds: Collection[str], losses: Losses) -> dict[str, A
         losses.add("finish", None, "tool without a call")
     elif FINISH_READ.get(reason, "unknown") != unified:
         losses.add("finish", None, event.reason.raw or unified)
-    return {**own.get("delta", {}), "stop_reason": reason, "stop_sequence": event.stop_sequence}
+    out = {**own.get("delta", {}), "stop_reason": reason, "stop_sequence": event.stop_sequence}
+    explanation = (event.details or {}).get("explanation")
+    if explanation and "stop_details" not in out:
+        if reason == "refusal":
+            out["stop_details"] = {"type": "refusal", "category": None, "explanation": str(explanation)}
+        else:
+            losses.add("finish", None, str(explanation))
+    return out
 
 
 def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
@@ -133,6 +141,7 @@ def body(message: Message, context: Context, losses: Losses) -> dict[str, Any]:
             kinds.add(part.start.kind)
             out["content"].append(block(part))
             report(part, losses)
+            report_arguments(part, losses, f", and stand in `{_CUT}`")
     if 0 in message.finishes:
         out.update(finish(message.finishes[0], kinds, losses))
         out.update(message.finishes[0].meta.get("anthropic", {}).get("top", {}))
@@ -164,6 +173,13 @@ def report(part: Part, losses: Losses) -> None:
     for citation in part.citations:
         if "anthropic" not in citation.raw:
             losses.add("citation", start.part, citation.url or citation.title or "citation")
+
+
+def report_arguments(part: Part, losses: Losses, where: str = "") -> None:
+    """Report arguments of a call that has ended that are no object, cut or not. A stream passes them on."""
+    if part.start.kind in ("tool", "server_tool") and part.end and part.text and not is_object(part.text):
+        detail = f"{part.start.name}: the arguments are no JSON object{where}"
+        losses.add("custom_tool", part.start.part, detail)
 
 
 def escape(text: str) -> str:

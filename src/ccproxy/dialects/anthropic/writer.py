@@ -125,6 +125,8 @@ class Writer(BaseWriter):
         self._sign(part)
         if part.start.kind == "custom_tool" and self.part(event.part).end is not None:  # else the stream failed
             self._text(part, '"}')
+        elif part.start.kind in ("tool", "server_tool"):
+            response.report_arguments(self.part(event.part), self.losses)
         if self._begun:
             self._event("content_block_stop")
         self.stop_streaming(event.part)

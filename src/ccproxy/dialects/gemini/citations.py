@@ -1,6 +1,8 @@
 """Grounding: Gemini counts bytes in the text of the whole answer, the neutral ranges count its characters."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from ccproxy.core.events import Citation
@@ -41,10 +43,11 @@ def read(candidate: Fields, texts: list[Text]) -> Iterator[Citation]:
         length += len(text.text.encode("utf-8", "surrogatepass"))
     cited = [*_grounded(candidate.noise("groundingMetadata"), data, starts), *_recited(candidate, data)]
     chars = _characters(data, {end for one in cited for end in one.range or ()})
+    ends = list(accumulate(len(text.text) for text in texts))
     for source, range, raw in cited:
         start, end = (chars[range[0]], chars[range[1]]) if range else (None, None)
         yield Citation(
-            _part_at(start, texts),
+            texts[-1 if start is None else min(bisect_right(ends, start), len(texts) - 1)].part,
             url=source.word("uri") or source.word("sourceUri") or None,
             title=source.word("title") or None,
             cited_text=source.word("text") or None,
@@ -52,6 +55,12 @@ def read(candidate: Fields, texts: list[Text]) -> Iterator[Citation]:
             end=end,
             raw={"gemini": raw},
         )
+
+
+def beside(candidate: Fields) -> dict[str, Any]:
+    """What grounding says beside sources and what they support: the searches, and the suggestions to show with them."""
+    grounding = candidate.noise("groundingMetadata")
+    return {key: value for key, value in grounding.rest("groundingChunks", "groundingSupports").items() if value}
 
 
 def _grounded(grounding: Fields, data: bytes, starts: Mapping[int, int]) -> Iterator[_Cited]:
@@ -107,22 +116,13 @@ def _characters(data: bytes, offsets: set[int]) -> dict[int, int]:
     return out
 
 
-def _part_at(start: int | None, texts: list[Text]) -> int:
-    if start is not None:
-        end = 0
-        for text in texts:
-            end += len(text.text)
-            if start < end:
-                return text.part
-    return texts[-1].part
-
-
 def write(cited: Iterable[Citation], texts: list[Text], losses: Losses) -> dict[str, Any]:
     """The `groundingMetadata` for citations of these texts; empty if there are none."""
     whole = "".join(text.text for text in texts)
+    places = _Places(texts)
     placed: list[tuple[Citation, int, int]] = []
     for citation in cited:
-        start, end = _span(citation, texts)
+        start, end = places.span(citation)
         if start < end:
             placed.append((citation, start, end))
         else:
@@ -140,22 +140,35 @@ def write(cited: Iterable[Citation], texts: list[Text], losses: Losses) -> dict[
     return {"groundingChunks": [chunk for _, chunk in chunks.values()], "groundingSupports": supports} if placed else {}
 
 
-def _span(citation: Citation, texts: list[Text]) -> tuple[int, int]:
-    """The characters that a citation is about; one without a range is about its whole part."""
-    position = count = 0
-    start, end = sum(len(text.text) for text in texts), 0
-    for text in texts:
-        length = len(text.text)
+class _Places:
+    """Where the texts of an answer are in the whole of it."""
+
+    def __init__(self, texts: list[Text]) -> None:
+        self._parts: dict[int, tuple[int, int]] = {}
+        # Of the texts that neutral ranges count: where each is, and the range that it has.
+        self._positions: list[int] = []
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        position = count = 0
+        for text in texts:
+            length = len(text.text)
+            self._parts[text.part] = (position, position + length)
+            if length and not text.refusal:
+                self._positions.append(position)
+                self._starts.append(count)
+                count += length
+                self._ends.append(count)
+            position += length
+
+    def span(self, citation: Citation) -> tuple[int, int]:
+        """The characters that a citation is about; one without a range is about its whole part."""
         if citation.start is None or citation.end is None:
-            if text.part == citation.part:
-                start, end = position, position + length
-        elif not text.refusal:
-            first, last = max(citation.start - count, 0), min(citation.end - count, length)
-            if first < last:
-                start, end = min(start, position + first), position + last
-            count += length
-        position += length
-    return start, end
+            return self._parts.get(citation.part, (0, 0))
+        first, last = bisect_right(self._ends, citation.start), bisect_left(self._starts, citation.end) - 1
+        if first > last:
+            return 0, 0
+        start = self._positions[first] + max(citation.start - self._starts[first], 0)
+        return start, self._positions[last] + min(citation.end, self._ends[last]) - self._starts[last]
 
 
 def _bytes(text: str, offsets: set[int]) -> dict[int, int]:

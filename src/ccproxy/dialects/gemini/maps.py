@@ -52,6 +52,9 @@ FINISH_WRITE: Final[Mapping[FinishKind, str]] = {
 UNSAID: Final = frozenset({"", "FINISH_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"})
 """Reasons that are none."""
 
+NO_EXPLANATION: Final = frozenset({"Model generated function call(s).", "Finished successfully"})
+"""What a finishMessage says of an ordinary end: nothing that the finishReason and the parts don't."""
+
 FINISH_RANK: Final[Mapping[FinishKind, int]] = {"end": 0, "unknown": 1}
 """A later finishReason replaces one of lower rank; those that are not here rank highest, the first of them stays."""
 
@@ -170,9 +173,10 @@ SETTINGS: Final[Mapping[str, str]] = {
     "thinking": "generationConfig.thinkingConfig",
     "format": "generationConfig.responseJsonSchema",
     "tool_choice": "toolConfig.functionCallingConfig",
-    "metadata": "labels",
+    "metadata": "labels (Vertex AI)",
     "tier": "serviceTier",
-    "store": "store",
+    "store": "store (Gemini API)",
+    "prefill": "the last of `contents`",
 }
 
 KEEPS: Final[Mapping[str, frozenset[str]]] = {"media": frozenset({"name"})}

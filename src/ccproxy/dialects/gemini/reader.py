@@ -17,7 +17,7 @@ from ccproxy.core.vocab import ErrorKind, FinishReason, PartKind, Signs
 from ccproxy.wire.json import JSONError, dumps, join, loads
 
 from . import citations, errors, logprobs, usage
-from .maps import BLOCK_NUMBER, FINISH_NUMBER, FINISH_RANK, FINISH_READ, PART_KIND, UNSAID
+from .maps import BLOCK_NUMBER, FINISH_NUMBER, FINISH_RANK, FINISH_READ, NO_EXPLANATION, PART_KIND, UNSAID
 from .partial import PartialCall
 from .response import SCHEME, arguments_text
 from .wire_types import Chunk
@@ -97,12 +97,13 @@ class Reader(BaseReader):
         return part.text if self.part >= 0 else ""
 
     def texts_of(self, frames: list[Chunk]) -> list[str]:
-        candidates = [frame.candidates[0] for frame in frames]
-        index, thought = candidates[0].index, candidates[0].content.parts[0].thought
+        first = frames[0].candidates[0]
+        index, thought = first.index, first.content.parts[0].thought
         texts = [
             part.text
-            for candidate in candidates
-            if (part := candidate.content.parts[0]).thought is thought and candidate.index == index
+            for frame in frames
+            if (part := (candidate := frame.candidates[0]).content.parts[0]).thought is thought
+            and candidate.index == index
         ]
         counts = (frame.usage_metadata for frame in reversed(frames))
         self._latest = next(filter(_counts, counts), self._latest)
@@ -247,7 +248,7 @@ class Reader(BaseReader):
         if choice.finish is None:
             return {"explanation": Fields(self._top).noise("promptFeedback").word("blockReasonMessage")}
         message = choice.own.get("finishMessage")
-        return {"explanation": message} if message and choice.finish.unified != "end" else None
+        return {"explanation": message} if message and message not in NO_EXPLANATION else None
 
     def _candidate(self, source: Fields, index: int) -> None:
         number = 0 if self.context.choices == "merge" else index
@@ -375,7 +376,7 @@ class Reader(BaseReader):
                 self._end_call(choice, text=arguments_text(args))
                 return
         if choice.call is None:
-            if args or pieces or signature:
+            if call.rest() or signature or not choice.calls:  # else it marks the end of a call that has ended
                 self._nameless(choice, source)
             return
         if signature and not name:
@@ -461,6 +462,9 @@ class Reader(BaseReader):
             citations.Text(part, join([self._said[part].getvalue(), ""]), position) for part, position in choice.texts
         ]
         self.events += citations.read(Fields(choice.own), texts)
+        beside = citations.beside(Fields(choice.own))
+        if beside:
+            self.opaque({"groundingMetadata": beside}, texts[-1].part if texts else None)
 
     def _finish(self, choice: _Choice, index: int, raw: str) -> None:
         """The finish waits for the end of the input; so does the open part, as older models say STOP on every chunk."""

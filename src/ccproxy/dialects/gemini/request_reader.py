@@ -3,6 +3,7 @@
 import binascii
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 from ccproxy.core.errors import RequestRefused
@@ -43,7 +44,7 @@ from .maps import (
     VIDEOS,
 )
 from .response import SCHEME
-from .schema import json_schema
+from .schema import json_schema, ordered
 
 _CONTAINERS: Final = ("generationConfig", "toolConfig", "systemInstruction", "tools")
 _KNOWN: Final = (*_CONTAINERS, "contents", "model", "labels", "serviceTier", "store")
@@ -80,6 +81,8 @@ class Reader(RequestReader):
         if not source.raw.get("contents"):
             raise RequestRefused(source.at("contents"), "must not be empty")
         request.turns += [self._turn(content) for content in source.each("contents")]
+        if request.turns[-1].role == "assistant":
+            self.set("prefill", True, request.turns[-1].path)
         for entry in source.each("tools"):
             request.tools += self._tools(entry)
         self._config(source.fields("generationConfig"))
@@ -115,6 +118,9 @@ class Reader(RequestReader):
             turn.noise["parts"] = []
         for part in content.each("parts"):
             turn.parts += self._part(part)
+        for one, other in pairwise(turn.parts):
+            if isinstance(one, Thought) and isinstance(other, Thought):
+                other.goes_on = one.signature is None and other.signature is None
         return turn
 
     def _part(self, part: Keys) -> Iterator[Part]:
@@ -195,11 +201,12 @@ class Reader(RequestReader):
             raise RequestRefused(response.at("name"), "must not be empty")
         value = response.free("response")
         text, is_error = _answer(value or {}, name)
-        parts: list[Text | Media] = [Text(text=text, path=response.at("response"))] if text else []
+        parts: list[Text | Media | Foreign] = [Text(text=text, path=response.at("response"))] if text else []
         parts += [self._nested(one) for one in response.each("parts")]
         return Result(
             id=carried_id(id),
             name=name,
+            id_path=response.at("id" if id else "name"),
             parts=parts,
             value=value,
             is_error=is_error,
@@ -275,6 +282,10 @@ class Reader(RequestReader):
         )
         if function.raw.get("description") == "":
             tool.noise["description"] = ""
+        given = tool.schema
+        tool.schema = ordered(given, function.at("parametersJsonSchema"))
+        if tool.schema is not given:
+            tool.noise["parametersJsonSchema"] = given
         parameters = function.free("parameters")
         if parameters is not None and tool.schema is None:
             tool.schema = json_schema(parameters, function.at("parameters"))
@@ -354,8 +365,11 @@ class Reader(RequestReader):
         format = Format(kind="json" if media_type == "application/json" else "text", path=path)
         if kinds:
             schema = config.free(key)
-            format.kind, format.schema = "schema", schema
-            if key == "responseSchema":
+            format.kind, format.strict = "schema", True
+            if key == "responseJsonSchema":
+                format.schema = ordered(schema, path)
+                format.noise = {key: schema} if format.schema is not schema else {}
+            else:
                 format.schema = json_schema(schema or {}, path)
                 format.noise = {key: schema, "responseJsonSchema": None}
             format.noise["responseMimeType"] = media_type or None

@@ -73,8 +73,10 @@ class Writer(RequestWriter):
         if labels or (self.own and labels is not None):
             out["labels"] = labels
         self._tier(out)
-        if request.store is not None:
+        if request.store is not None and (self.own or self.options.google == "gemini-api"):
             out["store"] = request.store
+        elif request.store:
+            self.lose(self.setting("store"), "store: only the Gemini API has it, see the option google")
         out = self.with_own(out, request)
         if "model" in out and self.options.model:
             out["model"] = f"models/{self.options.model}"
@@ -171,6 +173,8 @@ class Writer(RequestWriter):
             self.drop(tool, f"{tool.name}: Google has no such tool")
         elif self.older and any(other.kind != "hosted" for other in self.request.tools):
             self.drop(tool, f"{tool.name}: the model does not combine it with functions")
+        elif self.options.google != "gemini-api" and any(other.kind != "hosted" for other in self.request.tools):
+            self.drop(tool, f"{tool.name}: only the Gemini API runs it beside functions, see the option google")
         elif choice is not None and choice.mode == "none":
             self.drop(tool, f"{tool.name}: there is no other way to forbid it")
         else:
@@ -257,8 +261,8 @@ class Writer(RequestWriter):
         for name in ("name", "description"):
             if getattr(format, name):
                 self.lose(format, f"{name}: there is no place for it")
-        if format.strict is not None:
-            self.lose(format, f"strict: {format.strict}: a schema is always kept to")
+        if format.kind == "schema" and not format.strict:
+            self.lose(format, "strict: a schema is always kept to", "default")
         return self.with_own(out, format)
 
     def _thinking(self, thinking: Thinking) -> dict[str, Any]:
@@ -318,6 +322,9 @@ class Writer(RequestWriter):
 
     def _labels(self, metadata: dict[str, Any]) -> dict[str, Any]:
         out: dict[str, Any] = {}
+        if metadata and self.options.google != "vertex":
+            self.lose(self.setting("metadata"), "metadata: only Vertex AI has labels, see the option google")
+            return out
         for name, value in metadata.items():
             if isinstance(value, str) and name[:1].isalpha() and LABEL.fullmatch(name) and LABEL.fullmatch(value):
                 out[name] = value
@@ -327,7 +334,7 @@ class Writer(RequestWriter):
 
     def _tier(self, out: dict[str, Any]) -> None:
         tier = self.request.tier
-        if tier is None:
+        if tier is None or (tier == "auto" and not self.own):  # which is as the project has it
             return
         written = TIER_WRITE.get(tier, tier if self.own else "")
         if written:
@@ -450,6 +457,9 @@ class Parts:
             response["id"] = part.id
         after: list[dict[str, Any]] = []
         media = [one for one in part.parts if isinstance(one, Media)]
+        for one in part.parts:
+            if isinstance(one, Foreign):
+                self.writer.drop(one, f"{one.kind}: only its own provider understands it")
         if self.own:
             value = part.value
         else:
@@ -484,8 +494,6 @@ class Parts:
     def _media(self, media: Media) -> dict[str, Any]:
         if media.detail:
             self.writer.lose(media, f"detail: {media.detail}: there is no such choice")
-        if media.cache is not None:
-            self.writer.lose(media, "cache: there is no place for it")
         if media.file_id and not self.own:
             raise self.writer.refuse(media, "the file is with another provider; send its content")
         named = {"displayName": media.name} if media.name else {}

@@ -61,7 +61,8 @@ def arguments(part: Part, losses: Losses) -> Any:
         value = None
     if isinstance(value, dict):
         return value
-    losses.add("custom_tool", part.start.part, f"{part.start.name}: the arguments are no JSON object")
+    detail = f"{part.start.name}: the arguments are no JSON object, and stand in `{_CUT}`"
+    losses.add("custom_tool", part.start.part, detail)
     return {_CUT: part.text}
 
 

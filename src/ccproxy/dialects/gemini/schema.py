@@ -1,5 +1,6 @@
 """Google's older schemas, a subset of OpenAPI 3.0, as JSON Schema: https://ai.google.dev/api/caching#Schema"""
 
+from operator import is_
 from typing import Any, Final
 
 from ccproxy.core.fields import FieldError
@@ -11,8 +12,53 @@ _NAMES: Final = {"defs": "$defs", "ref": "$ref"}
 _COUNTS: Final = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
 _SCHEMAS: Final = frozenset({"items", "additionalProperties", "not"})
 _LISTS: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-_MAPS: Final = frozenset({"properties", "defs", "$defs"})
+_MAPS: Final = frozenset({"properties", "defs", "$defs", "definitions"})
+_TYPES: Final = frozenset({"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"})
 _LEFT_OUT: Final = frozenset({"nullable", "propertyOrdering", "example"})
+
+
+def ordered(schema: dict[str, Any] | None, path: str) -> dict[str, Any] | None:
+    """A JSON schema whose properties have the order that `propertyOrdering` says, without that field of Google's.
+
+    Types in capitals, as in the older schemas, become those of JSON Schema. It is the same object if it has neither.
+    Raises `FieldError` if it is nested too deep.
+    """
+    try:
+        whole: dict[str, Any] | None = _ordered(schema)
+    except RecursionError:
+        raise FieldError(path, "is nested too deep") from None
+    return whole
+
+
+def _ordered(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    out = {key: _within(key, value) for key, value in schema.items() if key != "propertyOrdering"}
+    _sort(out, schema.get("propertyOrdering"))
+    same = len(out) == len(schema) and all(value is schema[key] for key, value in out.items())
+    return schema if same else out
+
+
+def _within(key: str, value: Any) -> Any:
+    """The value of a field of a JSON schema; the same object if no schema in it has changed."""
+    if key == "type" and isinstance(value, str) and value in _TYPES:
+        return _type(value)
+    if key in _SCHEMAS:
+        return _ordered(value)
+    if key in _LISTS and isinstance(value, list):
+        several = [_ordered(one) for one in value]
+        return value if all(map(is_, several, value)) else several
+    if key in _MAPS and isinstance(value, dict):
+        named = {name: _ordered(one) for name, one in value.items()}
+        return value if all(map(is_, named.values(), value.values())) else named
+    return value
+
+
+def _sort(schema: dict[str, Any], order: Any) -> None:
+    properties = schema.get("properties")
+    if isinstance(order, list) and isinstance(properties, dict):
+        first = {name: properties[name] for name in order if isinstance(name, str) and name in properties}
+        schema["properties"] = first | properties
 
 
 def json_schema(schema: dict[str, Any], path: str) -> dict[str, Any]:
@@ -33,11 +79,7 @@ def _schema(schema: Any) -> Any:
     for key, value in source.items():
         if key not in _LEFT_OUT:
             out[_NAMES.get(key, key)] = _value(key, value)
-    order = source.get("propertyOrdering")
-    properties = out.get("properties")
-    if isinstance(order, list) and isinstance(properties, dict):
-        first = {name: properties[name] for name in order if isinstance(name, str) and name in properties}
-        out["properties"] = first | properties
+    _sort(out, source.get("propertyOrdering"))
     if "example" in source:
         out["examples"] = [source["example"]]
     if out.get("type") == "type_unspecified":

@@ -192,7 +192,8 @@ class Writer(BaseWriter):
 
     def on_opaque(self, event: Opaque) -> None:
         if event.source == self.dialect:
-            self.frame({**event.payload, **self._base})
+            if "groundingMetadata" not in event.payload:  # which the last chunk has
+                self.frame({**event.payload, **self._base})
         else:
             self.losses.add("opaque", event.part, f"{event.source}: {', '.join(event.payload)}")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ccproxy.core.spi import Dialect
 
-from . import errors, request
+from . import errors, request, thoughts
 from .endpoints import ENDPOINTS
 from .maps import ERROR_STATUS, SCHEME
 from .quirks import QUIRKS
@@ -30,6 +30,8 @@ DIALECT = Dialect(
     read_request=request.read,
     write_request=request.write,
     signature_scheme=SCHEME,
+    has_foreign=thoughts.has_foreign,
+    wants_unsigned=True,
     sniff=sniff,
     read_error=errors.read,
     write_error=errors.write,

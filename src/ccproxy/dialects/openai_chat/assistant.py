@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ccproxy.core.model import Call, Foreign, Part, Text, Thought, Turn
-from ccproxy.core.request import RequestWriter
+from ccproxy.core.request import RequestWriter, same_model
 from ccproxy.core.signatures import Sealed
 from ccproxy.wire.json import dumps
 
-from . import response
+from . import response, thoughts
 from .maps import CONTENT, GOOGLE, NAMED, REASONING_OPAQUE, SCHEME, THINKING_BLOCKS
 
 NESTED: Final = ("stream_options", "thinking", "function", "custom", "json_schema", "image_url", "input_audio", "file")
@@ -34,6 +34,8 @@ class Assistant:
         """Fields of the call that follows."""
         self._reasoning: Thought | None = None
         """The last whose text went into a plain field."""
+        self._foreign = False
+        """Whether there was reasoning of another provider or model."""
         self._groups = {
             part.group: part.signature
             for part in turn.parts
@@ -48,8 +50,7 @@ class Assistant:
         """None if nothing of it is left."""
         for part in self._turn.parts:
             self._add(part)
-        if self._on_call:
-            self._out |= self._on_call
+        self._put(self._on_call)
         own = self._own
         if not (own or self._blocks or self._calls or self._out):
             return None
@@ -63,7 +64,17 @@ class Assistant:
         out |= self._out
         if self._calls:
             out["tool_calls"] = self._calls
-        return spread(out, self._writer.extra(self._turn))
+        return spread(out, _beside(self._extra(), out))
+
+    def _extra(self) -> dict[str, Any]:
+        """The message's own fields, without those that only say again what was left out."""
+        extra = self._writer.extra(self._turn)
+        if not self._foreign:
+            return extra
+        again = [name for name in extra if name in thoughts.FIELDS]
+        for name in again:
+            self._writer.lose(f"{self._turn.path}.{name}", f"{name}: says again what is left out", "part")
+        return {name: value for name, value in extra.items() if name not in again}
 
     def _add(self, part: Part) -> None:
         if isinstance(part, Thought):
@@ -103,18 +114,21 @@ class Assistant:
         if call.id:
             out["id"] = call.id
         out |= self._on_call
-        self._on_call = {}
         if own:
-            out = said(spread(out, call.extra | call.noise))
+            out = said(spread(out, _beside(call.extra, self._on_call) | call.noise))
+        self._on_call = {}
         self._calls.append(out)
 
     # Reasoning
 
     def _think(self, thought: Thought) -> None:
         writer = self._writer
-        if self._own and (thought.noise or (thought.group and not thought.signature)):
+        model = thought.signature.model if thought.signature is not None else ""
+        as_it_was = thought.noise or (thought.group and not thought.signature)
+        if self._own and as_it_was and same_model(model, writer.target_model):
             if _on_call(thought):
-                return  # the call has it
+                self._on_call = thought.noise
+                return
             blocks = thought.noise.get("content", [])
             self._blocks += blocks
             self._parts += [thought] * len(blocks)
@@ -128,6 +142,7 @@ class Assistant:
             thought if thought.signature else Thought(signature=signature, path=thought.path), SCHEME
         )
         if readable is None:
+            self._foreign = True
             writer.drop(thought, "reasoning that another provider or model has signed")
         else:
             self._sign(thought, readable)
@@ -197,6 +212,15 @@ def _entry(thought: Thought, redacted: bool, value: str) -> dict[str, Any]:
         return {"type": "reasoning.text", "text": thought.text, "signature": value}
     field = "summary" if thought.channel == "summary" else "text"
     return {"type": f"reasoning.{field}", field: thought.text}
+
+
+def _beside(extra: Mapping[str, Any], signed: Mapping[str, Any]) -> dict[str, Any]:
+    """Extra fields for what has the fields `signed`: in `extra_content` both have their place."""
+    rest, content = extra.get("extra_content"), signed.get("extra_content")
+    if rest is None or content is None:
+        return dict(extra)
+    vendors = {name: {**rest.get(name, {}), **value} for name, value in content.items() if isinstance(value, dict)}
+    return {**extra, "extra_content": {**rest, **content, **vendors}}
 
 
 def _on_call(thought: Thought) -> bool:

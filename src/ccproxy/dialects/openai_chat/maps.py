@@ -180,9 +180,12 @@ SETTINGS: Final[Mapping[str, str]] = {
 
 KEEPS: Final[Mapping[str, frozenset[str]]] = {
     "text": frozenset({"cache"}),
+    "media": frozenset({"cache"}),
     "turn": frozenset({"name"}),
+    "tool": frozenset({"grammar"}),
 }
-"""Caching hints go out as `prompt_cache_breakpoint` if the option `cache_breakpoints` is on."""
+"""Caching hints go out as `prompt_cache_breakpoint` if the option `cache_breakpoints` is on, grammars with the option
+`custom_tools`."""
 
 ROLES: Final[Mapping[str, Role]] = {
     "system": "system",

@@ -1,7 +1,7 @@
 """Chat Completions chunks to events."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 from ccproxy.core.events import Citation, Finish, StreamError
 from ccproxy.core.fields import Fields
@@ -47,6 +47,7 @@ class _Choice:
         "closed",
         "finish",
         "formats",
+        "last_call",
         "live",
         "live_wire",
         "number",
@@ -55,6 +56,7 @@ class _Choice:
         "signed_by",
         "stop_sequence",
         "text",
+        "thought",
         "thoughts",
         "wires",
     )
@@ -67,6 +69,8 @@ class _Choice:
         """By the choice's number on the wire, which `choices="merge"` may have more of."""
         self.finish: FinishReason | None = None
         self.called = False
+        self.last_call: int | None = None
+        """The call that began last, for signatures that come late."""
         self.live_wire = 0
         """The choice on the wire that the open part came from."""
         self.wires: dict[int, bool] = {}
@@ -90,7 +94,13 @@ class _Choice:
         """How many thinking blocks were signed."""
         self.thoughts: list[str] = []
         """What thinking blocks have said: the one with the signature may say all of it again."""
+        self.thought = 0
+        """How many characters that is."""
         self.audio: dict[str, list[Any]] = {}
+
+    def repeats(self, text: str) -> bool:
+        """Whether the text is all that thinking blocks have said."""
+        return len(text) == self.thought and text == "".join(self.thoughts)
 
 
 class Reader(BaseReader):
@@ -134,34 +144,36 @@ class Reader(BaseReader):
 
     def handle(self, event: str, frame: Fields) -> None:
         choices = list(frame.each("choices"))
-        failed = frame.raw.get("error") or event == "error" or frame.raw.get("object") == "error"
-        if not failed and "choices" not in frame.raw and frame.word("message"):
+        raw = frame.raw
+        failed = raw.get("error") or event == "error" or raw.get("object") == "error"
+        if not failed and "choices" not in raw and frame.word("message"):
             failed = True  # the error object itself, without its envelope
         if not self.started and not failed and not choices and not frame.word("id"):
             return  # Azure's first chunk: content filter results and nothing else
-        counted = usage.read(_usage_in(frame, choices))
-        if not failed:
+        told = _usage_in(frame, choices)
+        counted = usage.read(told) if told else None
+        if not failed and not self.started:
             self._start(frame, counted)
         for choice in choices:
             if self.started and (not failed or choice.raw.get("delta")):
                 self._choice(choice)
-        for citation in frame.list("citations"):  # Perplexity: all of them on every chunk
-            if isinstance(citation, str) and citation not in self._cited:
-                self._cite_source(citation)
+        if "citations" in raw:  # Perplexity: all of them on every chunk
+            for citation in frame.list("citations"):
+                if isinstance(citation, str) and citation not in self._cited:
+                    self._cite_source(citation)
         if counted is not None and counted != self._usage and self.started:
             self._usage = counted
             self.usage(counted)
-        failed = failed or frame.noise("x_groq").raw.get("error")
+        failed = failed or ("x_groq" in raw and frame.noise("x_groq").raw.get("error"))
         if failed:
-            self.report(frame.raw if frame.raw.get("error") or event == "error" else {**frame.raw, "error": failed})
+            self.report(raw if raw.get("error") or event == "error" else {**raw, "error": failed})
 
     def _start(self, frame: Fields, counted: Usage | None) -> None:
-        if not self.started:
-            self.model = frame.word("model")
-            own = {key: word for key in _ECHOED if (word := frame.word(key))}
-            created = frame.number("created")
-            self._usage = counted
-            self.start(frame.word("id"), self.model, created or None, counted, {self.dialect: own} if own else None)
+        self.model = frame.word("model")
+        own = {key: word for key in _ECHOED if (word := frame.word(key))}
+        created = frame.number("created")
+        self._usage = counted
+        self.start(frame.word("id"), self.model, created or None, counted, {self.dialect: own} if own else None)
 
     def provider_error(self, payload: Mapping[str, Any]) -> StreamError:
         return errors.read(payload)
@@ -193,8 +205,10 @@ class Reader(BaseReader):
         choice.wires.setdefault(wire_index, False)
         delta = source.fields("delta" if "delta" in source.raw else "message")
         logprobs = source.noise("logprobs")
-        if all(value is None or key in _PLAIN for key, value in delta.raw.items()):  # most of what comes this way
-            self._content(choice, wire_index, delta, logprobs.list("content"))
+        said = delta.raw
+        if _PLAIN.issuperset(said) or all(value is None or key in _PLAIN for key, value in said.items()):
+            if said.get("content") or logprobs.raw:  # most of what comes this way
+                self._content(choice, wire_index, delta, logprobs.list("content"))
             self._finish(choice, wire_index, source)
             return
         self._reason(choice, wire_index, delta)
@@ -258,6 +272,8 @@ class Reader(BaseReader):
             kind = block.word("type")
             if kind == "text":
                 self._say(choice, wire_index, "text", block.text("text"))
+            elif kind == "refusal":
+                self._say(choice, wire_index, "refusal", block.text("refusal"))
             elif kind == "thinking":  # Mistral
                 if isinstance(block.raw.get("thinking"), str):
                     self._say(choice, wire_index, "reasoning", block.text("thinking"))
@@ -285,7 +301,7 @@ class Reader(BaseReader):
             repeats = not plain and choice.plain and detail.raw.get("signature")
             self._detail(choice, wire_index, detail, told or bool(repeats))
         for block in blocks if not details else ():  # LiteLLM
-            repeats = block.raw.get("signature") and (choice.plain or _text_of(block) == "".join(choice.thoughts))
+            repeats = block.raw.get("signature") and (choice.plain or choice.repeats(_text_of(block)))
             self._thinking(choice, wire_index, block, told or (not plain and bool(repeats)))
         choice.plain = choice.plain or bool(plain)
         self._sign(choice, REASONING_OPAQUE, delta.text("reasoning_opaque"))
@@ -310,6 +326,7 @@ class Reader(BaseReader):
             return
         if not told:
             choice.thoughts.append(_text_of(block))
+            choice.thought += len(_text_of(block))
             self._say(choice, wire_index, "reasoning", _text_of(block))
         if block.raw.get("signature"):
             choice.blocks += 1
@@ -415,7 +432,7 @@ class Reader(BaseReader):
             if call.signature:
                 self._carry(choice, call.signature)
             id = call.id or call_id(self.seed, self.next_part)
-            call.part = self.open(kind, choice=choice.number, id=id, name=call.name)
+            call.part = choice.last_call = self.open(kind, choice=choice.number, id=id, name=call.name)
             choice.called = True
             for waiting in call.arguments:
                 self.delta(call.part, waiting)
@@ -442,9 +459,8 @@ class Reader(BaseReader):
 
     def _sign_last(self, choice: _Choice, sealed: Sealed) -> None:
         """Gemini's signature of the last call, else of the text, sent on its own."""
-        parts = [call.part for calls in choice.calls.values() for call in calls.all if call.part is not None]
-        if parts:
-            self.put_signature(parts[-1], sealed._replace(signs="part"))
+        if choice.last_call is not None:
+            self.put_signature(choice.last_call, sealed._replace(signs="part"))
         else:
             self._carry(choice, sealed)
 
@@ -493,6 +509,8 @@ class Reader(BaseReader):
         if choice.live_wire == wire_index:
             self._end_live(choice)
         calls = choice.calls.pop(wire_index, None)
+        if not choice.calls:
+            choice.last_call = None
         for call in calls.all if calls is not None else ():
             if call.part is None:
                 self.opaque({"tool_calls": [{"id": call.id, "arguments": "".join(call.arguments)}]})
@@ -514,8 +532,14 @@ def _text_of(entry: Fields) -> str:
 
 def _usage_in(frame: Fields, choices: list[Fields]) -> Mapping[str, Any]:
     """The chunk's usage; Groq has it in `x_groq`, Moonshot in the choice."""
-    places = (frame, frame.noise("x_groq"), *choices)
-    return next((raw for place in places if (raw := place.noise("usage").raw)), {})
+    own = frame.raw.get("usage")
+    if type(own) is dict and own:
+        return cast("dict[str, Any]", own)
+    for place in (frame.noise("x_groq"), *choices):
+        raw = place.noise("usage").raw
+        if raw:
+            return raw
+    return {}
 
 
 def _has_content(value: Any) -> bool:

@@ -7,7 +7,9 @@ from ccproxy.core.errors import RequestRefused
 from ccproxy.core.fields import Fields
 from ccproxy.core.model import (
     Call,
+    Foreign,
     Format,
+    InputGrammar,
     Media,
     Part,
     Result,
@@ -49,6 +51,8 @@ class Reader(RequestReader):
         request = self.request
         request.extra = body.rest(*_READ)
         request.noise = {field: [] for field in ("tools", "functions", "stop") if body.raw.get(field) == []}
+        if body.raw.get("modalities") == ["text"]:  # which is the default
+            request.noise["modalities"] = request.extra.pop("modalities")
         self._settings(body)
         self._stream_options(body)
         self._thinking(body)
@@ -264,7 +268,6 @@ class Reader(RequestReader):
             signature = self._google(call, extra, "call")
             if signature is not None:
                 parts.append(signature)
-                noise |= signature.noise
             self._called(
                 parts,
                 Call(
@@ -287,26 +290,28 @@ class Reader(RequestReader):
                 self._without_id.setdefault(name, deque()).append(call)
 
     def _google(self, source: Fields, extra: dict[str, Any], signs: Literal["call", "text"]) -> Thought | None:
-        """Gemini's signature of a call, or of the text."""
-        field = source.noise("extra_content")
-        for vendor in ("google", "vertex"):
-            value, model = field.noise(vendor).word("thought_signature"), field.noise(vendor).word("model")
-            if not value:
-                continue
-            enveloped = unseal(value)
-            if set(field.raw) == {vendor} and set(field.noise(vendor).raw) <= {"thought_signature", "model"}:
-                extra.pop("extra_content", None)
-            elif enveloped is None:
-                extra["extra_content"] = field.raw
-            noise = {} if enveloped else {"extra_content": field.raw}
-            path = f"{field.path}.{vendor}.thought_signature"
-            bare = Sealed("gemini" if model else GOOGLE, model, value, signs=signs)  # only we name the model
-            return Thought(signature=enveloped or bare, path=path, noise=noise)
-        return None
+        """Gemini's signature of a call, or of the text. What stands beside it stays in `extra`."""
+        found = thoughts.google(source.raw)
+        if found is None:
+            return None
+        vendor, value, model = found
+        content = source.fields("extra_content")
+        extra.pop("extra_content", None)
+        beside = {name: what for name, what in content.raw.items() if name not in thoughts.VENDORS}
+        beside |= {name: rest for name in thoughts.VENDORS if (rest := content.noise(name).rest(*thoughts.SIGNATURE))}
+        if beside:
+            extra["extra_content"] = beside
+        enveloped = unseal(value)
+        bare = Sealed("gemini" if model else GOOGLE, model, value, signs=signs)  # only we name the model
+        return Thought(
+            signature=enveloped or bare,
+            path=f"{content.path}.{vendor}.thought_signature",
+            noise={} if enveloped else {"extra_content": content.raw},
+        )
 
     def _result(self, message: Fields, role: str) -> Result:
         id, name = carried_id(message.text("tool_call_id")), message.text("name")
-        result = Result(id=id, name=name, path=message.path)
+        result = Result(id=id, name=name, path=message.path, id_path=message.at("tool_call_id" if id else "name"))
         result.extra = message.rest("role", "name", "content", "tool_call_id")
         if role == "function":
             result.noise = {"role": "function"}
@@ -317,7 +322,7 @@ class Reader(RequestReader):
         if message.raw.get("content") is None:
             raise RequestRefused(message.at("content"), "is missing")
         parts = content.read(message)
-        result.parts = [part for part in parts if isinstance(part, Text | Media)]
+        result.parts = [part for part in parts if isinstance(part, Text | Media | Foreign)]
         if len(result.parts) < len(parts):
             result.extra["content"] = message.raw["content"]
         if message.raw["content"] == []:
@@ -357,7 +362,13 @@ def _tool(tool: Fields) -> Tool:
         return Tool(kind="hosted", name=kind, hosted=HOSTED.get(kind, ""), path=tool.path, extra=tool.rest("type"))
     cache, hint = cache_of(tool)
     described = tool.fields(kind)
-    known = ("name", "description", "parameters", "strict") if kind == "function" else ("name", "description")
+    known = ["name", "description", *(("parameters", "strict") if kind == "function" else ())]
+    grammar = _grammar(described) if kind == "custom" else None
+    if grammar is not None:
+        known.append("format")
+    elif kind == "custom" and described.raw.get("format") == {"type": "text"}:  # which is the default
+        known.append("format")
+        noise["custom.format"] = described.raw["format"]
     if described.raw.get("description") == "":
         noise[f"{kind}.description"] = ""
     return Tool(
@@ -366,11 +377,23 @@ def _tool(tool: Fields) -> Tool:
         description=described.text("description"),
         schema=_object(described, "parameters") if kind == "function" else None,
         strict=described.flag("strict") if kind == "function" else None,
+        grammar=grammar,
         cache=cache,
         path=tool.path,
         extra=tool.rest("type", kind, *hint) | inner(tool, kind, *known),
         noise=noise | hint,
     )
+
+
+def _grammar(custom: Fields) -> InputGrammar | None:
+    """What a custom tool's input keeps to, if that says no more than this."""
+    form = custom.noise("format")
+    grammar = form.noise("grammar")
+    syntax, definition = grammar.word("syntax"), grammar.word("definition")
+    known = form.word("type") == "grammar" and not form.rest("type", "grammar")
+    if not (known and syntax and definition) or grammar.rest("syntax", "definition"):
+        return None
+    return InputGrammar(syntax, definition)
 
 
 def _legacy_tool(function: Fields) -> Tool:

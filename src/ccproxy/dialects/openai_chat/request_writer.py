@@ -1,11 +1,14 @@
 """Chat Completions requests, as written."""
 
-from binascii import b2a_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
+from msgspec import to_builtins
+
 from ccproxy.core.model import Foreign, Media, Part, Piece, Result, Text, Thinking, Tool, Turn
-from ccproxy.core.request import RequestWriter, effort_of, input_schema
+from ccproxy.core.request import effort_of, input_schema
+from ccproxy.core.schemas import StrictWriter
 
 from .assistant import Assistant, said, spread, whole
 from .maps import (
@@ -36,7 +39,7 @@ _AS_THEY_ARE: Final = (
 )
 
 
-class Writer(RequestWriter):
+class Writer(StrictWriter):
     dialect: ClassVar[str] = "openai-chat"
     settings: ClassVar[Mapping[str, str]] = SETTINGS
     keeps: ClassVar[Mapping[str, frozenset[str]]] = KEEPS
@@ -87,7 +90,7 @@ class Writer(RequestWriter):
             out["top_k"] = request.top_k
         if request.parallel is not None and (self.own or request.tools):
             out["parallel_tool_calls"] = request.parallel
-        elif request.parallel is not None:
+        elif request.parallel is False:
             self.lose(self.setting("parallel"), "parallel: there are no tools")
         if request.top_logprobs is not None and request.logprobs is None and not self.own:
             out["logprobs"] = True
@@ -160,7 +163,7 @@ class Writer(RequestWriter):
                 "name": name,
                 "description": format.description or None,
                 "schema": format.schema,
-                "strict": format.strict,
+                "strict": self.strict(format),
             }
             field = {"type": "json_schema", "json_schema": said(described)}
         out["response_format"] = spread(field, self.extra(format))
@@ -180,8 +183,14 @@ class Writer(RequestWriter):
             elif self.own and form is None:
                 tools.append({"type": tool.name} | tool.extra)
                 known["", tool.name] = tool.name
-            elif tool.hosted == "web_search" and "web_search_options" not in out:
+            elif (
+                tool.hosted == "web_search"
+                and "web_search_options" not in out
+                and (self.own or self.options.web_search)
+            ):
                 out["web_search_options"] = self.extra(tool)
+            elif tool.hosted == "web_search" and not self.options.web_search:
+                self.drop(tool, f"{tool.name}: the option web_search is off")
             else:
                 self.drop(tool, f"there is no tool {tool.name}")
         if tools:
@@ -193,7 +202,7 @@ class Writer(RequestWriter):
             "name": self._name(tool.namespace, tool.name),
             "description": tool.description or None,
             "parameters": tool.schema,
-            "strict": tool.strict,
+            "strict": self.strict(tool),
         }
         return said(described)
 
@@ -206,6 +215,10 @@ class Writer(RequestWriter):
                 "custom_tool",
             )
             field["parameters"] = input_schema()
+            if tool.grammar is not None:
+                self.lose(tool, "grammar: the argument of a function has none")
+        elif tool.grammar is not None:
+            field["format"] = {"type": "grammar", "grammar": to_builtins(tool.grammar)}
         kind = tool.kind if self.own or self.options.custom_tools else "function"
         out = spread({"type": kind, kind: field}, self.extra(tool))
         return self._noisy(out, tool)
@@ -262,9 +275,9 @@ class Writer(RequestWriter):
 
     def _result(self, result: Result, later: list[Part]) -> dict[str, Any]:
         """The message of a result; what it can't hold is added to `later`."""
-        texts: list[Text | Media] = []
+        texts: list[Text | Media | Foreign] = []
         for part in result.parts:
-            if isinstance(part, Media) and not self.own:
+            if isinstance(part, Media) and not self.own and _text(part) is None:
                 later.append(part)
                 self.lose(part, "it follows in a message of the user, since a result is text", "order")
             else:
@@ -288,7 +301,11 @@ class Writer(RequestWriter):
                     block = {"type": "text", "text": part.text} | self._cache(part)
                 yield self._noisy(spread(block, self.extra(part)), part)
             elif isinstance(part, Media):
-                if self.own or role == "user":
+                text = None if self.own or role not in ("user", "tool") else _text(part)
+                if text is not None:
+                    self.lose(part, "document: text here, as a file must be a PDF")
+                    yield {"type": "text", "text": text} | self._cache(part)
+                elif self.own or role == "user":
                     yield self._media(part)
                 else:
                     self.drop(part, f"a message of role {role} is text")
@@ -358,7 +375,7 @@ class Writer(RequestWriter):
 
     def _file(self, media: Media) -> dict[str, Any]:
         file: dict[str, Any] = {"filename": media.name} if media.name else {}
-        if media.text:
+        if media.text:  # its own
             file["file_data"] = _data_url(media.media_type or "text/plain", _base64(media.text))
         elif media.data:
             file["file_data"] = (
@@ -368,8 +385,10 @@ class Writer(RequestWriter):
             file |= {"file_data": media.url} if media.url else {"file_id": media.file_id}
         else:
             raise self.refuse(media, _elsewhere(media))
+        if media.detail and not self.own:
+            self.lose(media, f"detail: there is no {media.detail} for a file")
         if not media.name and not self.own:
-            file["filename"] = "document.txt" if media.text else "document.pdf"
+            file["filename"] = "document.pdf"
             self.lose(media, f"name: {file['filename']}, since one is needed", "default")
         return {"type": "file", "file": file}
 
@@ -380,6 +399,17 @@ def _mark(content: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
         return f"Error: {content}"
     first, *others = content
     return [first | {"text": f"Error: {first['text']}"}, *others]
+
+
+def _text(document: Media) -> str | None:
+    """A document of plain text, after its title; None if it is another one."""
+    text = document.text
+    if not text and document.data and document.media_type.startswith("text/"):
+        try:
+            text = a2b_base64(document.data).decode("utf-8")
+        except ValueError:
+            return None
+    return "\n".join(filter(None, (document.name, text))) if text else None
 
 
 def _elsewhere(media: Media) -> str:

@@ -231,6 +231,12 @@ def report(part: Part | PartStart, losses: Losses) -> None:
         losses.add("custom_tool", start.part, f"{start.name}: the input text is the argument `input`")
 
 
+def report_late(signature: Signature, losses: Losses) -> None:
+    """Report a signature of the text that comes after calls. A message has one text, so it comes back next to that."""
+    if signature.signs == "text":
+        losses.add("order", signature.part, f"{signature.scheme} signature after calls")
+
+
 class Order:
     """A message has one text, one reasoning and then its calls: what comes in another order loses it.
 
@@ -355,6 +361,8 @@ def _message(
         if kind == "tool" and has_place(part.signature):
             calls[-1] |= on_call(part.signature)
         elif kind in ("reasoning", "redacted"):
+            if calls:
+                report_late(part.signature, losses)
             _put(out, signatures.of_reasoning(part.start, part.signature, part.text))
         else:
             losses.add("signature", part.start.part, f"{part.signature.scheme} signature on {kind}")

@@ -1,17 +1,57 @@
 """Reasoning in the messages of a client's history, as read."""
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 from ccproxy.core.fields import Fields
 from ccproxy.core.model import Foreign, Thought
+from ccproxy.core.request import objects, same_model
 from ccproxy.core.signatures import Sealed, unseal
+from ccproxy.core.spi import RequestOptions
 
 from .maps import CONTENT, FORMAT_READ, REASONING_FIELDS, REASONING_OPAQUE, SCHEME, THINKING_BLOCKS
 
 FIELDS: Final = ("reasoning_details", "thinking_blocks", "reasoning_opaque", *REASONING_FIELDS)
 """The fields of a message that `read` reads."""
+VENDORS: Final = ("google", "vertex")
+"""Objects in `extra_content` that may have a signature of Gemini."""
+SIGNATURE: Final = ("thought_signature", "model")
+"""What such an object has of the signature."""
 _ENTRY: Final = ("type", "id", "index", "format", "model", "text", "summary", "data", "signature")
+
+
+def has_foreign(body: Mapping[str, Any], options: RequestOptions) -> bool:
+    """Whether a signature in the history is named as that of another model than is asked for."""
+    model = options.model or Fields(body).word("model")
+    return any(not same_model(name, model) for message in objects(body.get("messages")) for name in _named(message))
+
+
+def _named(message: Mapping[str, Any]) -> Iterator[str]:
+    """The models whose signatures a message has, as far as it names them."""
+    for entry in map(Fields, objects(message.get("reasoning_details"))):
+        if entry.word("signature") or entry.word("data"):
+            yield entry.word("model")
+    for signed in (message, *objects(message.get("tool_calls"))):
+        found = google(signed)
+        if found is not None:
+            yield found.model
+
+
+class Google(NamedTuple):
+    vendor: str
+    value: str
+    model: str
+
+
+def google(source: Mapping[str, Any]) -> Google | None:
+    """The signature of Gemini that a call or a message has."""
+    field = Fields(source).noise("extra_content")
+    for vendor in VENDORS:
+        signed = field.noise(vendor)
+        value = signed.word("thought_signature")
+        if value:
+            return Google(vendor, value, signed.word("model"))
+    return None
 
 
 def read(message: Fields, extra: dict[str, Any]) -> list[Thought | Foreign]:

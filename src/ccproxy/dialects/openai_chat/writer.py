@@ -167,8 +167,11 @@ class Writer(BaseWriter):
             self.losses.add("signature", event.part, f"{event.scheme} signature on {start.kind}")
 
     def _sign(self, start: PartStart, signature: Signature) -> None:
+        choice = self._choices[start.choice]
+        if choice.calls:
+            response.report_late(signature, self.losses)
         text = self.part(start.part).text
-        fields = self._choices[start.choice].signatures.of_reasoning(start, signature, text)
+        fields = choice.signatures.of_reasoning(start, signature, text)
         if fields:
             self._chunk(start.choice, fields)
 

@@ -182,6 +182,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 KEEPS: Final[Mapping[str, frozenset[str]]] = {
     "text": frozenset({"cache"}),
     "media": frozenset({"cache", "detail", "name"}),
+    "tool": frozenset({"grammar"}),
 }
 """What is kept of the pieces of a request."""
 
@@ -203,6 +204,9 @@ ITEM_ROLE: Final[Mapping[str, Role]] = {
     "configuration_update": "developer",
 }
 """Who says an item that names no role; results are the user's, all else the assistant's."""
+
+TOOLS_ITEM: Final = "additional_tools"
+"""An item that gives tools, as `tools` beside the input does."""
 
 HOSTED_READ: Final[Mapping[str, Literal["web_search", "code_execution"]]] = {
     "web_search": "web_search",

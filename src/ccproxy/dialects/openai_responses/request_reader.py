@@ -15,8 +15,8 @@ from ccproxy.core.model import (
     Effort,
     Foreign,
     Format,
+    InputGrammar,
     Media,
-    Part,
     Result,
     Role,
     Text,
@@ -30,7 +30,7 @@ from ccproxy.core.parts import carried_id
 from ccproxy.core.request import RequestReader
 from ccproxy.core.signatures import Sealed, unseal
 
-from .maps import AUDIO_READ, ENCRYPTED, HELD, HOSTED_READ, ITEM_ROLE, LOGPROBS, SHOW_READ, TOOL_CHOICE_READ
+from .maps import AUDIO_READ, ENCRYPTED, HELD, HOSTED_READ, ITEM_ROLE, LOGPROBS, SHOW_READ, TOOL_CHOICE_READ, TOOLS_ITEM
 from .response import SCHEME
 
 _SETTINGS: Final = (
@@ -61,6 +61,7 @@ class Reader(RequestReader):
 
     def body(self, body: Fields) -> None:
         self._ids: set[str] = set()  # of the calls so far
+        self._given: list[Tool] = []  # by items of the input
         request = self.request
         request.held = [(key, what) for key, what in HELD.items() if body.raw.get(key)]
         request.extra = body.rest(*_SETTINGS)
@@ -71,6 +72,9 @@ class Reader(RequestReader):
         self._text(body)
         self._input(body)
         request.tools = [tool for fields in body.each("tools") for tool in _tools(fields)]
+        known = {_identity(tool) for tool in request.tools}
+        given = {_identity(tool): tool for tool in self._given}  # the last word on each
+        request.tools += [tool for identity, tool in given.items() if identity not in known]
         request.tool_choice = _tool_choice(body)
 
     # Settings
@@ -91,6 +95,8 @@ class Reader(RequestReader):
         self.set("metadata", dict(body.fields("metadata").raw) or None, "metadata")
         if body.flag("background") is False:
             self.request.noise["background"] = self.request.extra.pop("background")
+        if body.raw.get("truncation") == "disabled":  # which is the default
+            self.request.noise["truncation"] = self.request.extra.pop("truncation")
         self._keep_empty(body, "metadata", "text", "instructions", "tools")
 
     def _user(self, body: Fields) -> None:
@@ -176,6 +182,9 @@ class Reader(RequestReader):
             return turn
         if not kind:
             raise RequestRefused(item.at("type"), "is missing")
+        if kind == TOOLS_ITEM and item.list("tools"):
+            self._given += [tool for fields in item.each("tools") for tool in _tools(fields)]
+            return Turn(role=_role(kind, item), path=item.path, noise=dict(item.raw))
         if kind == "item_reference":
             self.request.held.append((item.path, HELD[kind]))
         whole = Foreign(kind=kind, payload=dict(item.raw), path=item.path)
@@ -251,19 +260,17 @@ def _call(item: Fields, *, custom: bool) -> Turn:
 
 def _result(item: Fields, *, custom: bool) -> Turn:
     turn = _turn("user", item, "call_id", "name", "output")
-    content = list(_content(item, "output", "user"))
-    known = [part for part in content if isinstance(part, Text | Media)]
-    if len(known) < len(content):
-        turn.extra["output"] = item.raw["output"]
     id = carried_id(item.text("call_id"))
-    turn.parts.append(Result(id=id, name=item.text("name"), parts=known, custom=custom, path=item.path))
+    result = Result(id=id, name=item.text("name"), custom=custom, path=item.path, id_path=item.at("call_id"))
+    result.parts = list(_content(item, "output", "user"))
+    turn.parts.append(result)
     return turn
 
 
 # Content
 
 
-def _content(item: Fields, key: str, role: Role) -> Iterator[Part]:
+def _content(item: Fields, key: str, role: Role) -> Iterator[Text | Media | Foreign]:
     """The parts of a text or a list; a text's path is that of the field, which tells the two apart."""
     value = item.raw.get(key)
     if value is None:
@@ -388,12 +395,29 @@ def _tool(fields: Fields, namespace: str) -> Tool:
     tool.description = fields.text("description")
     tool.extra = fields.rest("type", "name", "description")
     tool.noise = _empty(fields, "description")
+    grammar = _grammar(fields.noise("format")) if kind == "custom" else None
+    if grammar is not None:
+        tool.grammar = grammar
+        del tool.extra["format"]
+    elif kind == "custom" and fields.raw.get("format") == {"type": "text"}:  # which is the default
+        tool.noise["format"] = tool.extra.pop("format")
     if kind == "function":
         tool.kind = "function"
         tool.strict = fields.flag("strict")
         tool.schema = _schema(fields, "parameters")
         tool.extra = fields.rest("type", "name", "description", "parameters", "strict")
     return tool
+
+
+def _identity(tool: Tool) -> tuple[bool, str, str]:
+    return tool.kind == "hosted", tool.namespace, tool.name
+
+
+def _grammar(form: Fields) -> InputGrammar | None:
+    """What a custom tool's input keeps to, if that says no more than this."""
+    syntax, definition = form.word("syntax"), form.word("definition")
+    known = form.word("type") == "grammar" and not form.rest("type", "syntax", "definition")
+    return InputGrammar(syntax, definition) if known and syntax and definition else None
 
 
 def _tool_choice(body: Fields) -> ToolChoice | None:

@@ -8,9 +8,12 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
+from ccproxy.core.fields import Fields
 from ccproxy.core.model import Call, Foreign, Media, Part, Piece, Result, Text, Thought, Tool, ToolChoice, Turn
 from ccproxy.core.parts import digest
-from ccproxy.core.request import RequestWriter, effort_of
+from ccproxy.core.request import effort_of, objects
+from ccproxy.core.schemas import StrictWriter
+from ccproxy.core.spi import RequestOptions
 
 from .maps import (
     AUDIO_READ,
@@ -23,8 +26,9 @@ from .maps import (
     SHOW_WRITE,
     TIER_WRITE,
     TOOL_CHOICE_WRITE,
+    TOOLS_ITEM,
 )
-from .response import SCHEME
+from .response import SCHEME, is_made_up
 
 _LEAST_OUTPUT: Final = 16
 _LONGEST_ID: Final = 64  # of a call, and no item of the input may have a longer one
@@ -32,7 +36,7 @@ _LONGEST_USER: Final = 128
 _AUDIO: Final[Mapping[str, str]] = {media_type: format for format, media_type in AUDIO_READ.items()}
 
 
-class Writer(RequestWriter):
+class Writer(StrictWriter):
     dialect: ClassVar[str] = "openai-responses"
     settings: ClassVar[Mapping[str, str]] = SETTINGS
     keeps: ClassVar[Mapping[str, frozenset[str]]] = KEEPS
@@ -108,7 +112,8 @@ class Writer(RequestWriter):
         if self.request.verbosity is not None:
             out["verbosity"] = self.request.verbosity
         if form is not None and form.kind == "schema":
-            said = {"name": form.name, "description": form.description, "schema": form.schema, "strict": form.strict}
+            strict = self.strict(form)
+            said = {"name": form.name, "description": form.description, "schema": form.schema, "strict": strict}
             if not form.name and not self.own:
                 said["name"] = "response"
                 self.lose(form, "name: response, as there must be one", "default")
@@ -168,7 +173,9 @@ class Writer(RequestWriter):
 
     def _items(self, turn: Turn) -> Iterator[dict[str, Any]]:
         """The input items of a turn. A turn that was read here is one item."""
-        if not turn.parts and self.own:
+        if turn.noise.get("type") == TOOLS_ITEM:
+            yield turn.noise
+        elif not turn.parts and self.own:
             yield self._with(turn, {"role": turn.role, "content": []})
         for place, run in groupby(turn.parts, lambda part: self._place(part, turn)):
             parts = list(run)
@@ -300,11 +307,15 @@ class Writer(RequestWriter):
         """A reasoning item, if its encrypted content is this provider's; as it was if it was read here without any."""
         signed = next((thought for thought in reversed(thoughts) if thought.signature is not None), None)
         signature = None if signed is None else self.readable(signed, SCHEME)
-        if signature is None and (signed is not None or not self.own):
+        made_up = self.own and is_made_up(str(turn.noise.get("id", "")))
+        if signature is None and (signed is not None or not self.own or made_up):
             for thought in thoughts:
                 self.drop(thought, "reasoning of another provider or model")
             return None
         item: dict[str, Any] = {"type": "reasoning"}
+        if made_up:  # OpenAI checks encrypted content against the id, if there is one: maximhq/bifrost#5186
+            self.lose(turn, "id: it was made up for the client", "repair")
+            turn.noise = {name: value for name, value in turn.noise.items() if name != "id"}
         if not self.own:
             item["summary"] = []
         for thought in thoughts:
@@ -329,7 +340,12 @@ class Writer(RequestWriter):
         return {"type": "function_call", **item, "arguments": call.arguments}
 
     def _result(self, result: Result) -> dict[str, Any]:
-        parts = list(result.parts)
+        parts: list[Part] = []
+        for part in result.parts:
+            if isinstance(part, Foreign) and not self.own:
+                self.drop(part, f"{part.kind} of another provider")
+            else:
+                parts.append(part)
         if result.is_error:
             self.lose(result, "is_error: said in the text")
             texts = [position for position, part in enumerate(parts) if isinstance(part, Text)]
@@ -358,7 +374,8 @@ class Writer(RequestWriter):
 
     def _tools(self) -> list[dict[str, Any]]:
         out: list[dict[str, Any]] = []
-        for _, run in groupby(self.request.tools, lambda tool: tool.path.rpartition(".tools[")[0] or id(tool)):
+        given = [tool for tool in self.request.tools if not (self.own and tool.path.startswith("input["))]
+        for _, run in groupby(given, lambda tool: tool.path.rpartition(".tools[")[0] or id(tool)):
             tools = list(run)
             written = [item for item in map(self._tool, tools) if item is not None]
             namespace = tools[0].namespace
@@ -388,11 +405,11 @@ class Writer(RequestWriter):
         if tool.description:
             out["description"] = tool.description
         if tool.kind == "custom":
-            return out
+            return out | ({"format": {"type": "grammar", **msgspec.to_builtins(tool.grammar)}} if tool.grammar else {})
         if tool.schema is not None or not self.own:
             out["parameters"] = tool.schema
         if tool.strict is not None or not self.own:
-            out["strict"] = tool.strict is True  # strict by default, unlike elsewhere: optional arguments would not be
+            out["strict"] = self.strict(tool) is True  # its default, unlike elsewhere: arguments could not be optional
         if tool.strict is None and not self.own:
             self.lose("tools", "strict: false, which is the default elsewhere", "default")
         return out
@@ -429,6 +446,16 @@ class Writer(RequestWriter):
             return chosen[0]
         mode = TOOL_CHOICE_WRITE[choice.mode]
         return {"type": "allowed_tools", "mode": mode, "tools": chosen} if chosen else None
+
+
+def has_foreign(body: Mapping[str, Any], _options: RequestOptions) -> bool:
+    """Whether there is reasoning in the history with an id that was made up for a client.
+
+    Items with an id of the server's own are left to the server, also where nothing but a summary is left of them: it
+    may have them stored, and those that store nothing (DeepSeek, llama.cpp) take the text.
+    """
+    items = map(Fields, objects(body.get("input")))
+    return any(item.word("type") == "reasoning" and is_made_up(item.word("id")) for item in items)
 
 
 def _file_data(part: Media) -> str:

@@ -1,5 +1,6 @@
 """Output items and the response object of the Responses API, and the pieces that its events share with them."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ _ITEM: Final = {
     "custom_tool": "custom_tool_call",
 }
 _ID_PREFIX: Final = {"message": "msg_", "reasoning": "rs_", "function_call": "fc_", "custom_tool_call": "ctc_"}
+_MADE_UP: Final = re.compile(r"rs_[0-9a-f]{24}")
+"""OpenAI's own are longer: `rs_` and 48 or 50 digits."""
 _BUILT: Final = frozenset(
     {"id", "type", "status", "role", "content", "summary", "encrypted_content", "arguments", "input"}
 )
@@ -91,6 +94,11 @@ def item_id(start: PartStart, seed: str, index: int) -> str:
     if isinstance(own, str) and own:
         return own
     return _ID_PREFIX.get(item_type(start), "item_") + digest(seed, index)
+
+
+def is_made_up(id: str) -> bool:
+    """Whether an item of reasoning has an id that `item_id` has made: no server knows it."""
+    return _MADE_UP.fullmatch(id) is not None
 
 
 def skeleton(start: PartStart, id: str) -> dict[str, Any]:

@@ -273,9 +273,9 @@ class Writer(BaseWriter):
         if self._response is None:
             self.on_start(StreamStart(digest(self._seed, event.kind, event.message)))
         item = self._item
-        if item is not None and (item.ended or item.start.kind not in ("tool", "custom_tool")):
-            self._end_item("completed" if item.ended else "incomplete")
-        elif item is not None:  # no done event for a call that was cut: clients run calls when they see one
+        if item is not None and item.ended:
+            self._end_item("completed")
+        elif item is not None:  # no done event for what was cut: clients run such a call, and keep such a text as said
             self._output.append(self._done(item, "incomplete"))
         error = errors.write(event)
         self._event("error", error=error)
