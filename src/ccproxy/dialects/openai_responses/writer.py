@@ -5,7 +5,7 @@ finishes, since only then it is known whether it goes on and whether it is compl
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from ccproxy.core.assemble import Message, Part
 from ccproxy.core.events import (
@@ -31,6 +31,9 @@ from ccproxy.wire.json import Counter, Hole
 
 from . import errors, response, usage
 from .maps import ITEM_EVENTS, PART_EVENTS, PROGRESS, TextEvents
+
+_KEPT_WHEN_DONE: Final = ("text", "refusal", "reasoning", "tool", "custom_tool")
+"""Kinds of parts that clients run or keep as said when their item is done."""
 
 
 class _Item:
@@ -273,8 +276,8 @@ class Writer(BaseWriter):
         if self._response is None:
             self.on_start(StreamStart(digest(self._seed, event.kind, event.message)))
         item = self._item
-        if item is not None and item.ended:
-            self._end_item("completed")
+        if item is not None and (item.ended or item.start.kind not in _KEPT_WHEN_DONE):
+            self._end_item("completed" if item.ended else "incomplete")
         elif item is not None:  # no done event for what was cut: clients run such a call, and keep such a text as said
             self._output.append(self._done(item, "incomplete"))
         error = errors.write(event)
