@@ -8,7 +8,7 @@ import pytest
 from ccproxy import Translator, translate_request
 from ccproxy.core.events import Delta, Event, PartEnd, PartStart, Signature, StreamStart
 from ccproxy.core.model import Call, Part, Request, Result, Text, Thought, Turn
-from ccproxy.core.signatures import Sealed
+from ccproxy.core.signatures import Sealed, seal
 from ccproxy.core.store import MemoryStore, Recorder, Remembered, RememberedThought, key_of, restore
 
 SIGNED = RememberedThought("Hm.", "toy", "m", "sig")
@@ -88,7 +88,10 @@ def test_unsigned_reasoning_is_remembered_if_it_is_wanted() -> None:
         call(9, "four"),
         unsigned=True,
     )
-    assert tape.calls[key_of("one", "{}")].thoughts == tuple(RememberedThought(text, model="m-1") for text in "ab")
+    assert tape.calls[key_of("one", "{}")].thoughts == (
+        RememberedThought("a", model="m-1", leads=True),
+        RememberedThought("b", model="m-1"),
+    )
     assert (tape.of("two"), tape.of("three"), tape.of("four")) == ([], [("d", "s", "part")], [])
 
 
@@ -327,3 +330,27 @@ def test_an_untouched_request_stays_untouched() -> None:
     messages = [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
     body = {"model": "claude-x", "max_tokens": 9, "messages": messages}
     assert translate_request(body, "anthropic", "anthropic", store=tape).body == body
+
+
+def test_what_comes_back_in_its_own_dialect_is_an_item_of_its_own() -> None:
+    """A request of the same dialect is written anew if it holds an envelope of another provider."""
+    tape = Tape()
+    summary = RememberedThought("a", "openai", "m", "s0", channel="summary", leads=True)
+    tape.put(key_of("c1", "{}"), Remembered((summary, RememberedThought("", "openai", "m", "s1"))))
+    foreign = seal(Signature(0, "gemini", "c2ln", "g"), redacted=False)
+    items: list[dict[str, Any]] = [
+        {"type": "reasoning", "summary": [], "encrypted_content": foreign},
+        {"role": "user", "content": "hi"},
+        {"type": "message", "id": "msg_1", "role": "assistant", "phase": "commentary", "content": "So."},
+        {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c1", "output": "x"},
+    ]
+    body = {"model": "m", "input": items}
+    there = translate_request(body, "openai-responses", "openai-responses", store=tape)
+    assert there.body["input"] == [
+        items[1],
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "a"}], "encrypted_content": "s0"},
+        items[2],
+        {"type": "reasoning", "summary": [], "encrypted_content": "s1"},
+        *items[3:],
+    ]

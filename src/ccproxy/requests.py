@@ -69,7 +69,8 @@ def translate_request(
     Options:
         model: the model to ask for; the source's by default. Gemini requests have none in their body.
         stream: whether the answer is to be a stream; the source's wish by default.
-        max_tokens: for targets that require a limit (Anthropic) and sources that set none; 8192 by default.
+        max_tokens: for targets that require a limit (Anthropic) and sources that set none; 8192 by default. Reasoning
+            that is asked for comes on top.
         max_tokens_field: what Chat calls the limit. OpenAI wants the default; older servers know `max_tokens` only.
         thinking: how Anthropic is asked to reason: "adaptive" with an effort, as new models want it, or with a
             "budget", as older ones do; "auto" goes by the model's name.

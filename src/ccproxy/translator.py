@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, TypedDict, get_args
 
+import msgspec
+
 from ccproxy import dialects
 from ccproxy.core.assemble import Assembler, Message
 from ccproxy.core.errors import MisuseError, StreamFailed
-from ccproxy.core.events import Delta, Event, Ping, StreamEnd, StreamError
+from ccproxy.core.events import Delta, Event, Finish, PartStart, Ping, StreamEnd, StreamError
 from ccproxy.core.grammar import Grammar
 from ccproxy.core.losses import Loss, Losses
 from ccproxy.core.request import ToolName
@@ -140,7 +142,8 @@ class Translator:
         self._beginning: bytes | None = b""  # the first bytes, while the stream may still be an array
         self._reader = self.source.reader(context)
         self._grammar = Grammar(max_parts)
-        self._untouched = source == target and not normalize
+        self._crosses = source != target
+        self._untouched = not self._crosses and not normalize
         serial = self.target.serial and not self._untouched
         self._serializer = Serializer(max_waiting, self._losses, self.target.choices) if serial else None
         self._assembler = Assembler()
@@ -182,10 +185,15 @@ class Translator:
     def body(self, target: str | None = None) -> dict[str, Any]:
         """The full response body for the message by now, in the target dialect or another.
 
-        What that dialect can't say is added to `losses`.
+        What that dialect can't say is added to `losses`. Raises `StreamFailed` where that is that there is no answer.
         """
         dialect = self.target if target is None else dialects.get(target)
-        return dialect.body(self.message, self._context, self._losses)
+        message = self.message
+        for finish in message.finishes.values() if dialect.name != self.source.name else ():
+            error = _unanswered(finish, [part.start for part in message.parts])
+            if error is not None:
+                raise StreamFailed(error)
+        return dialect.body(message, self._context, self._losses)
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes of the source and give the bytes of the target that they cause.
@@ -326,6 +334,8 @@ class Translator:
         if self._untouched:
             self._tell(events)
             return self._leave(block, events)
+        if self._crosses and events and type(events[-1]) is StreamEnd:
+            events = self._answered(events)
         serial = events
         if self._serializer is not None:
             serial, accepted, refused = self._serializer.push(events, self._locate)
@@ -335,6 +345,17 @@ class Translator:
         self._tell(events)
         self._note_end(events)
         return self._writer.write(serial)
+
+    def _answered(self, events: list[Event]) -> list[Event]:
+        """The last events, with an error in the place of an end without an answer."""
+        for position, event in enumerate(events):
+            if type(event) is Finish and event.reason.unified == "malformed":
+                starts = [part.start for part in self._assembler.message.parts]
+                error = _unanswered(event, [*starts, *(one for one in events[:position] if type(one) is PartStart)])
+                if error is not None:
+                    frame, offset = self._locate(position, 0)
+                    return [*events[:position], msgspec.structs.replace(error, frame=frame, offset=offset)]
+        return events
 
     def _tell(self, events: list[Event]) -> None:
         self._assembler.on_events(events)
@@ -370,6 +391,18 @@ class Translator:
         if self._closed and before.strip(b"\r\n"):
             before += b"\n\n"  # the last frame, which lacked it
         return before + written
+
+
+def _unanswered(finish: Finish, starts: Iterable[PartStart]) -> StreamError | None:
+    """The error that a finish is where the model failed to say anything.
+
+    No dialect but the one that it came in has a word for that, and an agent would take it for the end of its work.
+    """
+    if finish.reason.unified != "malformed":
+        return None
+    if any(start.kind not in ("reasoning", "redacted") for start in starts):
+        return None
+    return StreamError("internal", f"the model stopped with {finish.reason.raw} and without an answer")
 
 
 def _no_lane(_: bytes) -> str:

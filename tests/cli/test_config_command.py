@@ -14,7 +14,7 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CCPROXY_CLIENT_KEY", "ANTHROPIC_API_KEY"):
+    for name in ("GATEWAY_CLIENT_KEY", "ANTHROPIC_API_KEY"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -31,7 +31,7 @@ def test_the_example_passes_when_its_variables_are_set(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = example(tmp_path, capsys)
-    for name, where in [("ANTHROPIC_API_KEY", "upstreams.anthropic.key"), ("CCPROXY_CLIENT_KEY", "client_keys")]:
+    for name, where in [("ANTHROPIC_API_KEY", "upstreams.anthropic.key"), ("GATEWAY_CLIENT_KEY", "client_keys")]:
         assert main(["config", "check", "--config", str(path)]) == _io.MISUSE
         out, err = capsys.readouterr()
         assert where in err and out == ""
@@ -42,6 +42,8 @@ def test_the_example_passes_when_its_variables_are_set(
     assert "the secret of" not in out
     (tmp_path / "effective.toml").write_text(out, encoding="utf-8")
     assert load(tmp_path / "effective.toml", {}) == load(path, {})
+    assert main(["config", "check", "--upstream", "http://localhost", "--upstream-dialect", "openai-chat"]) == 0
+    assert capsys.readouterr().err == ""  # the example's variables are nobody's mistake without the example
 
 
 def test_a_key_that_is_not_there(capsys: Capture, tmp_path: Path) -> None:

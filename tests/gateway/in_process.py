@@ -50,6 +50,10 @@ class _Answer:
         body, self._body = self._body, b""
         return body
 
+    @property
+    def at_end(self) -> bool:
+        return not self._body
+
     def close(self) -> None:
         pass
 

@@ -85,6 +85,11 @@ def test_variables_of_others_are_left_alone(tmp_path: Path) -> None:
     assert read == load(write(tmp_path, f'client_keys = ["env:CCPROXY_CLIENT_KEY"]\n{UPSTREAM}'), {})
 
 
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    """Windows' Notepad and PowerShell write one."""
+    assert load(write(tmp_path, f"\ufeff{UPSTREAM}"), {}) == load(write(tmp_path, UPSTREAM), {})
+
+
 def test_it_is_frozen(tmp_path: Path) -> None:
     read = load(write(tmp_path, UPSTREAM), {})
     with pytest.raises(AttributeError):

@@ -55,6 +55,7 @@ def speaks(client: str) -> str:
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
+    "short.waits": {"retries": {"attempts": 6, "backoff": 0.02, "max_backoff": 0.03}},
     "plain": {},
     "headers": {"timeouts": {"headers": SOON}},
     "idle": {"timeouts": {"idle": SOON}},
@@ -524,6 +525,7 @@ def test_tried_again(bench: Bench, script: Script) -> None:
     tried = attempts(bench, script, script, GOOD)
     assert tried.reply.status == 200 and ORACLES[CHAT].accept(tried.reply.body).complete
     assert len(tried.calls) == 3
+    assert tried.exchange.error is None  # what an earlier attempt met is in the metrics
 
 
 @pytest.mark.parametrize("script", [stalled(head=False), stalled()], ids=["no head", "no word"])
@@ -572,6 +574,13 @@ def test_what_should_not_be_retried(bench: Bench) -> None:
 def test_not_for_ever(bench: Bench) -> None:
     tried = attempts(bench, body({}, 503))
     assert (tried.reply.status, len(tried.calls)) == (503, 3)
+
+
+def test_its_own_patience_is_bounded_too(bench: Bench) -> None:
+    """`max_backoff` ends the doubling, not the attempts."""
+    tried = bench.ask(CHAT, "anthropic", body({}, 503), settings="short.waits")
+    assert (tried.reply.status, len(tried.calls)) == (503, 6)
+    assert tried.seconds < 1
 
 
 def test_retry_after_is_honoured(bench: Bench) -> None:

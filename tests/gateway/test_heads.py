@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -121,6 +122,37 @@ def test_a_body_may_take_its_time() -> None:
         await served.over()
 
     alone(work, header_timeout=SOON)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+def test_an_upgrade_that_is_offered_is_not_taken(protocol: str, framing: str) -> None:
+    """The client of Java's library offers HTTP/2 in every request; its body is to be read all the same.
+
+    https://github.com/Kludex/uvicorn/issues/2722
+    """
+    data = json.dumps(question("anthropic")[1]).encode()
+    body = data if framing == "length" else b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+    lines = [
+        b"content-length: %d" % len(data) if framing == "length" else b"transfer-encoding: chunked",
+        b"connection: Upgrade, HTTP2-Settings",
+        b"upgrade: " + protocol.encode(),
+        b"http2-settings: AAMAAABk\r\n\r\n",
+    ]
+    head = HEAD + b"\r\n".join(lines)
+
+    async def work(server: Upstream, served: Gateway) -> None:
+        connection = await Connection.open(served.url)
+        for pieces in ([head + body], [head[:50], head[50:], body[:9], body[9:]]):  # one connection: it goes on
+            for piece in pieces:
+                connection.writer.write(piece)
+                await asyncio.sleep(0.02)
+            assert b"message_stop" in await connection.until(b"0\r\n\r\n")
+        connection.vanish()
+        assert [call.json for call in server.calls] == [json.loads(data)] * 2
+        await served.over(2)
+
+    alone(work)
 
 
 def test_a_stream_outlives_half_a_head_behind_it() -> None:

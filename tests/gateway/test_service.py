@@ -144,6 +144,16 @@ def test_unless_it_is_to_be_forwarded(client: str, dialect: str) -> None:
     alone(script, lambda url: one(dialect, url, {"forward_key": True}), work)
 
 
+@UPSTREAMS
+def test_also_to_list_models(dialect: str) -> None:
+    async def work(server: Upstream, served: Gateway) -> None:
+        for client, path, headers in ASKERS:
+            await send(f"{served.url}{path}", None, headers | KEY_HEADERS[client])
+            assert KEY_HEADERS[dialect].items() <= server.last.headers.items()
+
+    alone(body(LISTS[dialect]), lambda url: one(dialect, url, {"forward_key": True}), work)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com"])
 def test_an_open_address_needs_keys(host: str) -> None:
     flags = {"host": host, "upstreams": {"it": {"dialect": "anthropic", "url": "http://x"}}}
@@ -441,10 +451,15 @@ def test_unknown_paths_and_methods(bench: Bench, client: str, method: str, path:
     [
         ("anthropic", "/v1/messages?beta=true"),
         ("anthropic", "/messages"),
+        ("anthropic", "/v1/v1/messages"),
+        ("anthropic", "//v1/messages"),
+        ("openai-chat", "/v1/v1/chat/completions"),
         ("openai-chat", "/chat/completions"),
         ("openai-responses", "/responses"),
         ("gemini", "/v1/models/anthropic:streamGenerateContent?alt=sse"),
         ("gemini", "/models/anthropic:streamGenerateContent?alt=sse"),
+        ("gemini", "/v1/v1beta/models/anthropic:streamGenerateContent?alt=sse"),
+        ("gemini", "/v1beta/v1beta/models/anthropic:streamGenerateContent?alt=sse"),
     ],
 )
 def test_paths_with_and_without_version(bench: Bench, client: str, path: str) -> None:
@@ -510,6 +525,17 @@ def test_models_of_the_upstream(dialect: str) -> None:
             assert missing.status == 404 and told(client, missing.json)
 
     alone(body(LISTS[dialect]), lambda url: one(dialect, url), work)
+
+
+def test_models_of_the_upstreams_that_tell_theirs() -> None:
+    def config(url: str) -> Config:
+        down = {"dialect": "openai-chat", "url": "http://127.0.0.1:9"}
+        return configure({"down": down, "it": {"dialect": "anthropic", "url": url}})
+
+    async def work(_: Upstream, served: Gateway) -> None:
+        assert listed("openai-chat", (await send(f"{served.url}/v1/models", None)).json) == ["m-1"]
+
+    alone(body(LISTS["anthropic"]), config, work)
 
 
 def test_models_of_the_configuration(bench: Bench) -> None:

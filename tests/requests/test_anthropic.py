@@ -512,6 +512,31 @@ def test_the_limit_that_must_be_there() -> None:
     assert losses == ["default (max_tokens): max_tokens: it must be there; 77"]
 
 
+@pytest.mark.parametrize(
+    ("model", "thinking", "limit", "budget"),
+    [
+        (OLD, Thinking(budget=24576), 32768, 24576),
+        (OLD, Thinking(effort="high"), 24576, 16384),
+        (OLD, Thinking(mode="off"), 8192, None),
+        ("claude-opus-4-1", Thinking(budget=32768), 32000, 23808),
+        ("glm-5", Thinking(effort="max"), 32000, 23808),
+        (NEW, Thinking(effort="high"), 24576, None),
+    ],
+)
+def test_reasoning_comes_on_top_of_the_limit_that_must_be_there(
+    model: str, thinking: Thinking, limit: int, budget: int | None
+) -> None:
+    out, losses = written(model=model, max_output=None, thinking=thinking)
+    assert (out["max_tokens"], out["thinking"].get("budget_tokens")) == (limit, budget)
+    assert losses[0] == f"default (max_tokens): max_tokens: it must be there; {limit}"
+
+
+@pytest.mark.parametrize(("limit", "budget"), [(32000, 32000), (60000, 32000), (64000, 32000), (70000, 32768)])
+def test_no_more_is_asked_for_than_a_model_gives(limit: int, budget: int) -> None:
+    out, _ = written(max_output=None, option_max_tokens=limit, thinking=Thinking(budget=32768))
+    assert (out["max_tokens"], out["thinking"]["budget_tokens"]) == (max(64000, limit), budget)
+
+
 def test_settings_that_it_has() -> None:
     out, losses = written(
         stream=True,
@@ -680,6 +705,22 @@ def test_new_models_adapt(thinking: Thinking, written_as: Any, effort: str | Non
 
 
 @pytest.mark.parametrize(
+    ("model", "effort", "word"),
+    [
+        ("claude-opus-4-6", "xhigh", "high"),
+        ("claude-sonnet-4.6", "xhigh", "high"),
+        ("claude-opus-4-6", "max", "max"),
+        ("claude-opus-4-7", "xhigh", "xhigh"),
+        ("claude-sonnet-5", "xhigh", "xhigh"),
+    ],
+)
+def test_an_effort_that_the_model_has(model: str, effort: Any, word: str) -> None:
+    out, losses = written(model=model, thinking=Thinking(path="t", effort=effort))
+    assert out["output_config"] == {"effort": word}
+    assert losses == ([] if word == effort else [f"field (t): effort: {effort} becomes {word}"])
+
+
+@pytest.mark.parametrize(
     ("thinking", "written_as", "losses"),
     [
         (Thinking(mode="off"), {"type": "disabled"}, []),
@@ -790,7 +831,7 @@ def test_no_budget_for_an_answer_that_goes_on_without_its_reasoning() -> None:
 )
 def test_reasoning_that_can_not_be_checked_is_dropped(signature: Sealed | None, loss: str) -> None:
     parts: list[Part] = [Thought(path="p", text="t", signature=signature), Text(text="x")]
-    out, losses = written(turns=[said(), turn("assistant", *parts)])
+    out, losses = written(turns=[said(), turn("assistant", *parts)], prefill=True)
     assert out["messages"][1] == {"role": "assistant", "content": "x"}
     assert losses == [f"part (p): {loss}"]
 
@@ -847,6 +888,61 @@ def test_a_schema_must_be_an_object(schema: Any, becomes: Any) -> None:
     out, losses = written(tools=[Tool(path="t", kind="function", name="f", schema=schema, strict=False)])
     assert out["tools"] == [{"name": "f", "input_schema": becomes}]
     assert losses == ["default (t): schema: it must have the type object"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "becomes", "keys"),
+    [
+        (
+            {"anyOf": [{"properties": {"a": {}}, "required": ["a"]}, {"properties": {"b": {}}}], "type": "object"},
+            {"properties": {"a": {}, "b": {}}, "type": "object"},
+            ["anyOf"],
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"k": {"type": "string"}},
+                "oneOf": [
+                    {"properties": {"k": {"const": "x"}, "n": {"type": "integer"}}, "required": ["k", "n"]},
+                    {"$ref": "#/$defs/y"},
+                    {"$ref": "elsewhere"},
+                ],
+                "$defs": {"y": {"properties": {"k": {"const": "y"}, "n": {"type": "integer"}}, "required": ["k", "n"]}},
+            },
+            {
+                "type": "object",
+                "properties": {
+                    "k": {"anyOf": [{"type": "string"}, {"const": "x"}, {"const": "y"}]},
+                    "n": {"type": "integer"},
+                },
+                "$defs": {"y": {"properties": {"k": {"const": "y"}, "n": {"type": "integer"}}, "required": ["k", "n"]}},
+            },
+            ["oneOf"],
+        ),
+        (
+            {
+                "type": "object",
+                "required": ["a"],
+                "allOf": [{"properties": {"a": {}}, "required": ["a"]}, {"properties": {"b": {}}, "required": ["b"]}],
+                "anyOf": [{"required": ["a"]}, {"required": ["b"]}],
+            },
+            {"type": "object", "required": ["a", "b"], "properties": {"a": {}, "b": {}}},
+            ["anyOf", "allOf"],
+        ),
+        ({"type": "object", "anyOf": "odd"}, {"type": "object"}, ["anyOf"]),
+    ],
+)
+def test_a_schema_of_a_tool_has_no_choices_at_its_top(schema: Any, becomes: Any, keys: list[str]) -> None:
+    out, losses = written(tools=[Tool(path="t", kind="function", name="f", schema=schema)])
+    assert out["tools"] == [{"name": "f", "input_schema": becomes}]
+    assert losses == [f"repair (t): schema: {key} at the top; what it holds is told as one" for key in keys]
+
+
+def test_a_strict_tool_with_choices_at_its_top_takes_what_they_hold() -> None:
+    schema = {"anyOf": [{"properties": {"a": {"type": "string"}}}, {"properties": {"b": {"type": "string"}}}]}
+    out, _ = written(tools=[Tool(kind="function", name="f", schema=schema, strict=True)])
+    assert out["tools"][0]["input_schema"]["properties"].keys() == {"a", "b"}
+    assert out["tools"][0]["strict"] is True
 
 
 def test_names_are_made_flat() -> None:
@@ -1092,7 +1188,19 @@ def test_an_assistant_may_begin_and_end() -> None:
     turns = [turn("assistant", Text(text="a")), said("b"), turn("assistant", Text(path="p", text="c \n"))]
     out, losses = written(turns=turns)
     assert roles(out) == [("assistant", "a"), ("user", "b"), ("assistant", "c")]
-    assert losses == ["repair (p): text: white space at the end of the last message is refused"]
+    assert losses == [
+        "repair (p): text: white space at the end of the last message is refused",
+        "default (m[1]): prefill: the answer goes on from the assistant's last message",
+    ]
+    assert written(turns=turns, prefill=True)[1] == losses[:1]
+
+
+def test_newer_models_go_on_from_no_answer() -> None:
+    turns = [said("b"), turn("assistant", Text(text="c"))]
+    for model in ("claude-opus-4-6", "claude-sonnet-4.6", NEW):
+        assert refused(model=model, turns=turns) == "m[1]: the model does not go on from the assistant's last message"
+    thought = turn("assistant", Thought(path="t", text="t"))  # which is left out
+    assert roles(written(model=NEW, turns=[said("b"), thought])[0]) == [("user", "b")]
 
 
 def test_empty_text_is_left_out() -> None:

@@ -343,6 +343,14 @@ def test_media_by_their_type(media_type: str, kind: str) -> None:
     assert found == Media(kind=kind, media_type=media_type, data="AAAA", name="it", path="contents[0].parts[0]")  # type: ignore[arg-type]
 
 
+def test_text_that_is_no_base64_stays_as_it_is() -> None:
+    for data in ("\u00e9", "A", "/w=="):
+        (found,) = read_parts({"inlineData": {"mimeType": "text/plain", "data": data}})
+        assert isinstance(found, Media)
+        assert found.data.startswith(data)
+        assert not found.text
+
+
 def test_base64_for_urls() -> None:
     (found,) = read_parts({"inlineData": {"mimeType": "image/png", "data": "_9j-"}})
     assert isinstance(found, Media) and found.data == "/9j+"
@@ -1199,6 +1207,16 @@ def test_tiers(tier: str, written: str | None, losses: list[str]) -> None:
 )
 def test_forms_of_the_answer(format: Format, written: dict[str, Any], losses: list[str]) -> None:
     assert config(format=format) == (written, losses)
+
+
+def test_older_models_have_no_form_of_the_answer_beside_tools() -> None:
+    tools = [Tool(kind="function", name="f", schema={"type": "object"})]
+    for format in (Format(kind="json", path="format"), Format(kind="schema", schema=SCHEMA, path="format")):
+        body, losses = settings(format=format, tools=tools, model="gemini-2.5-flash")
+        assert "generationConfig" not in body
+        assert losses == [f"field (format): {format.kind}: the model does not combine it with tools"]
+    assert "generationConfig" in settings(format=Format(kind="json"), tools=tools, model="gemini-3-flash")[0]
+    assert "generationConfig" in settings(format=Format(kind="json"), model="gemini-2.5-flash")[0]
 
 
 @pytest.mark.parametrize(

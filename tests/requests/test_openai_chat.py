@@ -1108,6 +1108,17 @@ def test_text_after_a_call_comes_before_it() -> None:
     assert losses == ["order (late): it comes before what it followed"]
 
 
+def test_ids_longer_than_openai_takes_are_shortened() -> None:
+    kept, _ = messages(*called("c" * 40))
+    assert kept[0]["tool_calls"][0]["id"] == kept[1]["tool_call_id"] == "c" * 40
+    (call, result), losses = messages(*called("c" * 41))
+    id = call["tool_calls"][0]["id"]
+    assert id == result["tool_call_id"]
+    assert len(id) <= 40
+    told = f"id: longer than 40 characters, became {id}"
+    assert losses == [f"repair (t[1].call): {told}", f"repair (t[2].result): {told}"]
+
+
 def test_free_text_of_a_custom_call_is_an_argument() -> None:
     turns = (
         assistant(Call(id="c1", name="c", arguments='say "hi"', custom=True, path="call")),

@@ -3,6 +3,7 @@
 import pytest
 
 from ccproxy import Translator, collect, translate_response
+from ccproxy.core.errors import StreamFailed
 from ccproxy.core.signatures import unseal
 
 from .outputs import Output, Said
@@ -325,6 +326,22 @@ def test_trap_60_every_reason_has_its_place(reason: str) -> None:
     data = gemini(candidate(text("Hi")), candidate(text(""), finish=reason))
     assert run("gemini", "openai-chat", data).finish == REASONS[reason]
     assert run("gemini", "gemini", data).finish == reason
+
+
+@pytest.mark.parametrize("parts", [[], [text("Hm", thought=True)]])
+@pytest.mark.parametrize("target", ["anthropic", "openai-chat", "openai-responses"])
+def test_trap_60_a_call_that_came_to_nothing_is_no_end_of_the_work(target: str, parts: list[Json]) -> None:
+    chunk = candidate(*parts, finish="MALFORMED_FUNCTION_CALL")
+    output = run("gemini", target, gemini(chunk))
+    assert output.error is not None
+    assert "MALFORMED_FUNCTION_CALL" in output.error["message"]
+    with pytest.raises(StreamFailed, match="MALFORMED_FUNCTION_CALL"):
+        translate_response(chunk, "gemini", target)
+
+
+def test_trap_60_but_gemini_has_a_word_for_it() -> None:
+    data = gemini(candidate(finish="MALFORMED_FUNCTION_CALL"))
+    assert run("gemini", "gemini", data).finish == "MALFORMED_FUNCTION_CALL"
 
 
 def test_trap_60_no_reason_is_no_word() -> None:

@@ -60,6 +60,11 @@ class RequestWriter:
     """The settings of `model.Request` that the dialect has, and their names on the wire."""
     keeps: ClassVar[Mapping[str, frozenset[str]]]
     """What it keeps of each piece beyond what every dialect does, by the piece's class name in lower case."""
+    _missing: ClassVar[tuple[str, ...]]
+    """The settings that it does not have."""
+
+    def __init_subclass__(cls) -> None:
+        cls._missing = tuple(name for name in SETTINGS if name not in getattr(cls, "settings", SETTINGS))
 
     def __init__(self, request: Request, options: RequestOptions, losses: Losses) -> None:
         self.request = request
@@ -138,9 +143,9 @@ class RequestWriter:
 
     def _report(self) -> None:
         request = self.request
-        for name in SETTINGS:
+        for name in self._missing:
             value = getattr(request, name)
-            if name not in self.settings and value not in (None, "", DEFAULTS.get(name)):
+            if value not in (None, "", DEFAULTS.get(name)):
                 self.lose(self.setting(name), f"{name}: there is no such setting")
         for piece in pieces(request):
             kept = self.keeps.get(type(piece).__name__.lower(), frozenset())
@@ -219,10 +224,13 @@ def link(request: Request, losses: Losses) -> None:
     Neighbouring turns of one role become one. Raises `RequestRefused` for a result without a call and a call without
     a result: no provider takes them.
     """
+    request.turns = _joined(request.turns)  # first, as calls that are turns of their own are still calls of one answer
+    if not any(isinstance(part, Call | Result) for turn in request.turns for part in turn.parts):
+        return
     waiting: dict[tuple[str, str], deque[_Waiting]] = {}
     ids: set[str] = set()
     turns: list[Turn] = []
-    for turn in _joined(request.turns):  # first, as calls that are turns of their own are still calls of one answer
+    for turn in request.turns:
         results = [part for part in turn.parts if isinstance(part, Result)]
         others = [part for part in turn.parts if not isinstance(part, Result)]
         for position, result in enumerate(results):

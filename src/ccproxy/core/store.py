@@ -167,19 +167,17 @@ class Recorder:
 
     def _remember(self, number: int) -> None:
         call = self._part(number)
-        thoughts = self._thoughts(self._led[number])
+        thoughts = self._thoughts(self._led[number], signed=True)
         if call.signature is not None:
             sealed = call.signature
             thoughts.append(RememberedThought("", sealed.scheme, sealed.model, sealed.value, signs="call"))
         if not thoughts and self._unsigned:
-            parts = [self._part(number) for number in self._led[number]]
-            texts = [part for part in parts if part.start.kind == "reasoning" and part.text]
-            thoughts = [RememberedThought(part.text, model=self._model, channel=part.start.channel) for part in texts]
+            thoughts = self._thoughts(self._led[number], signed=False)
         if thoughts:
             self._store.put(key_of(call.start.id, call.text), Remembered(tuple(thoughts)))
 
-    def _thoughts(self, numbers: list[int]) -> list[RememberedThought]:
-        """The signed reasoning among the parts, and what belongs to one item with it."""
+    def _thoughts(self, numbers: list[int], signed: bool) -> list[RememberedThought]:
+        """The signed reasoning among the parts, and what belongs to one item with it; or that which nobody signs."""
         parts = [self._part(number) for number in numbers]
         groups = {part.start.group for part in parts if part.signature is not None} - {None}
         out: list[RememberedThought] = []
@@ -188,7 +186,9 @@ class Recorder:
             start, signature = part.start, part.signature
             if start.kind in ("text", "refusal"):
                 leads = leads or bool(part.text)
-            elif signature is not None or start.group in groups:
+            elif not signed and start.kind == "reasoning" and part.text:
+                out.append(RememberedThought(part.text, model=self._model, channel=start.channel, leads=leads))
+            elif signed and (signature is not None or start.group in groups):
                 sealed = signature or Signature(start.part, "", "")
                 out.append(
                     RememberedThought(
@@ -212,6 +212,8 @@ def restore(request: Request, store: Store, scheme: str, model: str, *, unsigned
     With `unsigned` that of this model which nobody signs, too. Turns that still have reasoning with a signature for
     this model are left as they are, and without a signature those with reasoning that is not remembered.
     """
+    if not any(isinstance(part, Call) for turn in request.turns for part in turn.parts):
+        return
     for turns in runs(request.turns):
         parts = [part for turn in turns for part in turn.parts]
         calls = [part for part in parts if isinstance(part, Call)]

@@ -61,7 +61,7 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     backoff: float = 0.5
     """Seconds before the second attempt; doubled for each further one."""
     max_backoff: float = 8.0
-    """An upstream that asks for more (retry-after) is not tried again."""
+    """Seconds between two attempts at most. An upstream that asks for more (retry-after) is not tried again."""
 
 
 class UpstreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -182,7 +182,7 @@ def load(
     text = ""
     if path is not None:
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = Path(path).read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path} can't be read: {_why(error)}") from None
     name = str(path) if path is not None else "the command line"

@@ -111,6 +111,8 @@ class _Streamed:
         self._assembler = Assembler()
         self._writer = dialect.writer(Context(created=int(time.time())), Losses(), self._assembler.part)
 
+    at_end = False
+
     async def read(self) -> bytes:
         for event in self._events:
             if type(event) is Delta:
@@ -134,6 +136,10 @@ class _Whole:
     async def read(self) -> bytes:
         body, self._body = self._body, b""
         return body
+
+    @property
+    def at_end(self) -> bool:
+        return not self._body
 
     def close(self) -> None:
         pass

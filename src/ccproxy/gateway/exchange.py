@@ -90,7 +90,7 @@ class Exchange:
             "losses": dict(self.losses),
             "left": self.phase if self.left else None,
         }
-        return {name: value for name, value in known.items() if value not in (None, {}, "")}
+        return {name: value for name, value in known.items() if value or value == 0}
 
 
 class AccessLog(msgspec.Struct, frozen=True):

@@ -249,6 +249,7 @@ class _Collected:
     def __init__(self, source: str, target: str, options: Options) -> None:
         self._target = target
         self._translator = Translator(source, source, **options)
+        self._unanswered: StreamFailed | None = None
 
     def feed(self, data: bytes) -> bytes:
         self._translator.feed(data)
@@ -256,7 +257,13 @@ class _Collected:
 
     def close(self) -> bytes:
         self._translator.close()
-        return b"" if self.error is not None else dumps(self._translator.body(self._target))
+        if self.error is not None:
+            return b""
+        try:
+            return dumps(self._translator.body(self._target))
+        except StreamFailed as failed:
+            self._unanswered = failed
+            return b""
 
     def fail(self, kind: ErrorKind, message: str) -> bytes:
         self._translator.fail(kind, message)
@@ -267,7 +274,7 @@ class _Collected:
 
     @property
     def error(self) -> StreamFailed | None:
-        return self._translator.error
+        return self._unanswered or self._translator.error
 
     @property
     def message(self) -> Message | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from random import getrandbits
 from urllib.parse import urlsplit
 
 from ccproxy.core.losses import Loss
@@ -26,16 +27,15 @@ def decode(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """What goes out; a value with a control character, which could end the header, is left out."""
-    return [
-        (name.encode("latin-1"), value.encode("latin-1", "replace"))
-        for name, value in headers.items()
-        if not _CONTROL.search(value)
-    ]
+    pairs = list(headers.items())
+    if _CONTROL.search("".join(headers.values())):
+        pairs = [(name, value) for name, value in pairs if not _CONTROL.search(value)]
+    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in pairs]
 
 
-def request_id(headers: Mapping[str, str], made_up: str) -> str:
-    """The client's id of the request if it has one that can go into a log, else ours."""
-    return as_id(headers.get(REQUEST_ID)) or made_up
+def request_id(headers: Mapping[str, str]) -> str:
+    """The client's id of the request if it has one that can go into a log, else one that is made up."""
+    return as_id(headers.get(REQUEST_ID)) or f"{getrandbits(128):032x}"
 
 
 def upstream_id(headers: Mapping[str, str], own: str) -> str:

@@ -3,26 +3,18 @@
 Labels are names from the configuration and the vocabulary, never a client's.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TypeVar, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from ccproxy.core.losses import Loss
-from ccproxy.core.vocab import Usage
+from .exchange import Exchange
+
+Metric = TypeVar("Metric", Counter, Histogram)
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _GAPS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
-
-
-class Exchanges(NamedTuple):
-    """What one kind of exchange is counted by."""
-
-    requests: Counter
-    duration: Histogram
-    first_byte: Histogram
 
 
 class Metrics:
@@ -54,38 +46,37 @@ class Metrics:
             "ccproxy_upstream_errors", "Errors of an upstream, by kind.", ("upstream", "kind"), registry=registry
         )
         self.retries = Counter("ccproxy_retries", "Attempts after the first.", ("upstream",), registry=registry)
-        self._exchanges: dict[tuple[str, str, int], Exchanges] = {}
         self.disconnects = Counter(
             "ccproxy_disconnects", "Clients that left before the end.", (*pair, "phase"), registry=registry
         )
+        self._children: dict[tuple[Counter | Histogram, tuple[str, ...]], Counter | Histogram] = {}
 
-    def exchanges(self, client: str, upstream: str, status: int) -> Exchanges:
-        """What every exchange of a kind is entered in. Kept, since finding a child by its labels takes its time."""
-        key = (client, upstream, status)
-        found = self._exchanges.get(key)
-        if found is None:
-            found = self._exchanges[key] = Exchanges(
-                self.requests.labels(client, upstream, str(status)),
-                self.duration.labels(client, upstream),
-                self.first_byte.labels(client, upstream),
-            )
-        return found
+    def of(self, metric: Metric, *labels: str) -> Metric:
+        """The child of a metric with these labels. Kept, since finding it takes its time."""
+        key = (metric, labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = metric.labels(*labels)
+        return cast(Metric, child)
 
-    def count_usage(self, client: str, upstream: str, usage: Usage) -> None:
-        counts = {
-            "input": usage.input,
-            "cache_read": usage.cache_read,
-            "cache_write": usage.cache_write,
-            "output": usage.output,
-            "reasoning": usage.reasoning,
-        }
-        for kind, count in counts.items():
-            if count:
-                self.tokens.labels(client, upstream, kind).inc(count)
-
-    def count_losses(self, client: str, upstream: str, losses: Iterable[Loss]) -> None:
-        for loss in losses:
-            self.losses.labels(client, upstream, loss.kind).inc()
+    def over(self, exchange: Exchange, now: float) -> None:
+        """Count an exchange that has ended."""
+        pair = (exchange.client, exchange.upstream)
+        self.active.dec()
+        self.of(self.requests, *pair, str(exchange.status)).inc()
+        self.of(self.duration, *pair).observe(now - exchange.began)
+        if exchange.first_byte is not None:
+            self.of(self.first_byte, *pair).observe(exchange.first_byte - exchange.began)
+        usage = exchange.usage
+        if usage is not None:
+            for kind in ("input", "cache_read", "cache_write", "output", "reasoning"):
+                count = getattr(usage, kind)
+                if count:
+                    self.of(self.tokens, *pair, kind).inc(count)
+        for kind, count in exchange.losses.items():
+            self.of(self.losses, *pair, kind).inc(count)
+        if exchange.left:
+            self.of(self.disconnects, *pair, exchange.phase).inc()
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

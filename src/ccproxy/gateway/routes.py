@@ -1,6 +1,6 @@
 """What an HTTP request is about: which client dialect speaks, and what it asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote
 
@@ -24,13 +24,14 @@ def spoken() -> list[tuple[Dialect, Endpoints]]:
 
 
 def find_route(method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Route:
-    """The route of a request. Paths count with and without their version, since base URLs come both ways.
+    """The route of a request. Paths count without their version and with one too many, since base URLs come both ways.
 
     Several dialects list models at one path: the one that the headers speak for counts, else the one that has most of
     the clients, OpenAI's.
     """
     candidates = spoken()
-    for whole in (path, f"/v1{path}"):
+    path = f"/{path.lstrip('/')}"
+    for whole in _spellings(path):
         found = [(d, e, e.find(method, whole, query)) for d, e in candidates]
         hits = [(d, e, endpoint) for d, e, endpoint in found if endpoint is not None]
         for dialect, endpoints, endpoint in hits:
@@ -44,6 +45,14 @@ def find_route(method: str, path: str, query: Mapping[str, str], headers: Mappin
             return Route(dialect, None)
     fallback = next((d for d, e in candidates if e.base_has_version), candidates[0][0])
     return Route(fallback, None)
+
+
+def _spellings(path: str) -> Iterator[str]:
+    """The paths that one may stand for."""
+    yield path
+    yield f"/v1{path}"
+    for version in {endpoints.version: None for _, endpoints in spoken()}:
+        yield path.removeprefix(version)
 
 
 def client_key(endpoints: Endpoints, headers: Mapping[str, str], query: Mapping[str, str]) -> str:

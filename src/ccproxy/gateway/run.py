@@ -11,6 +11,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -27,8 +28,8 @@ _KEEP_ALIVE: Final = 75
 """Seconds that an idle connection is kept; clients with pools want more than uvicorn's five."""
 _LAST_WORDS: Final = 2
 """Seconds that connections have to take what was written, after the exchanges are over."""
-_COLLECT: Final = (10_000, 20, 20)
-"""When to look for cycles. An exchange leaves none, and makes more objects than Python's 700."""
+_COLLECT: Final = (50_000, 20, 20)
+"""When to look for cycles. An exchange leaves none, and has some hundred objects while it is under way."""
 _DESCRIPTORS: Final = 64
 """File descriptors for everything but exchanges."""
 _LOGGER: Final = "uvicorn.error"
@@ -94,6 +95,41 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
         return runner.run(main)
 
 
+class _Parser(httptools.HttpRequestParser):
+    """A parser that reads on where a request offers another protocol, which is never taken.
+
+    Java's client offers HTTP/2 in every request, and the body follows all the same. llhttp ends there, so it is given
+    the head once more without the offer: https://github.com/Kludex/uvicorn/issues/2722
+    """
+
+    def __init__(self, protocol: "_Protocol") -> None:
+        super().__init__(protocol)
+        self._protocol = protocol
+
+    @property
+    def is_offer(self) -> bool:
+        """Whether what has been read is a head with an offer."""
+        return self.should_upgrade() and self.get_method() != b"CONNECT"
+
+    def feed_data(self, data: Any) -> None:
+        while True:
+            try:
+                super().feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                if not self.is_offer:
+                    raise
+                data = self._head() + data[offer.args[0] :]
+            else:
+                return
+
+    def _head(self) -> bytes:
+        protocol = self._protocol
+        version = self.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.get_method(), protocol.url, version)]
+        lines += [b"%b: %b" % (name, value) for name, value in protocol.headers if name != b"upgrade"]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
 class _Protocol(HttpToolsProtocol):
     """A connection whose client has to send each request's head within some seconds and bytes.
 
@@ -103,6 +139,7 @@ class _Protocol(HttpToolsProtocol):
 
     def __init__(self, limits: Limits, **options: Any) -> None:
         super().__init__(**options)
+        self.parser: _Parser = _Parser(self)
         self._limits = limits
         self._in_head = False
         self._size = 0
@@ -135,7 +172,12 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        super().on_headers_complete()
+        if not self.parser.is_offer:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self.parser.is_offer:
+            super().on_message_complete()
 
     def _wait(self) -> None:
         self._deadline = self.loop.call_later(self._limits.header_timeout, self._late)

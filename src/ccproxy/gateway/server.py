@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from hmac import compare_digest
 from typing import Any, Literal
-from uuid import uuid4
 
 import msgspec
 
@@ -128,13 +127,14 @@ class App:
         received = headers.decode(scope["headers"])
         query = parse_query(scope.get("query_string", b""))
         dialect, endpoint = find_route(method, path, query, received)
-        exchange = Exchange(headers.request_id(received, uuid4().hex), dialect.name, time.perf_counter())
-        task = asyncio.current_task()
+        exchange = Exchange(headers.request_id(received), dialect.name, time.perf_counter())
+        loop = asyncio.get_running_loop()  # once: before Python 3.12 it asks the system for the process each time
+        task = asyncio.current_task(loop)
         assert task is not None
         exchange.cancel = task.cancel
         self.active.add(exchange)
         self.metrics.active.inc()
-        sender = _Sender(send, exchange)
+        sender = _Sender(send, exchange, loop)
         try:
             await self._answer(scope, receive, sender, exchange, dialect, endpoint, query, received)
         except asyncio.CancelledError:
@@ -172,20 +172,8 @@ class App:
                 return None
 
     def _over(self, exchange: Exchange) -> None:
-        metrics, pair = self.metrics, (exchange.client, exchange.upstream)
         now = time.perf_counter()
-        metrics.active.dec()
-        counted = metrics.exchanges(*pair, exchange.status)
-        counted.requests.inc()
-        counted.duration.observe(now - exchange.began)
-        if exchange.first_byte is not None:
-            counted.first_byte.observe(exchange.first_byte - exchange.began)
-        if exchange.usage is not None:
-            metrics.count_usage(*pair, exchange.usage)
-        for kind, count in exchange.losses.items():
-            metrics.losses.labels(*pair, kind).inc(count)
-        if exchange.left:
-            metrics.disconnects.labels(*pair, exchange.phase).inc()
+        self.metrics.over(exchange, now)
         self._log.write(exchange.record(now))
         self._observer(exchange)
 
@@ -209,7 +197,7 @@ class App:
             if body is None:
                 exchange.left = True
                 return
-            watcher = asyncio.create_task(_watch(receive, exchange))
+            watcher = sender.loop.create_task(_watch(receive, exchange))
             sender.before_end = watcher.cancel
             try:
                 await self._serve(sender, exchange, dialect, endpoint, received, body, key)
@@ -284,7 +272,7 @@ class App:
     ) -> None:
         assert endpoint is not None
         if endpoint.kind in ("models", "model"):
-            await self._models(sender, exchange, dialect, endpoint)
+            await self._models(sender, exchange, dialect, endpoint, key)
             return
         asked = flow.Asked(dialect, endpoint, received, body, key, exchange.id)
         exchange.model = endpoint.model or _named_model(body)
@@ -295,7 +283,7 @@ class App:
         timer: asyncio.TimerHandle | None = None
         if total > 0:
             why = "the exchange took longer than it may"
-            timer = asyncio.get_running_loop().call_later(total, exchange.abort, "timeout", why)
+            timer = sender.loop.call_later(total, exchange.abort, "timeout", why)
         try:
             await self._try(sender, exchange, asked, targets)
         finally:
@@ -333,7 +321,7 @@ class App:
                     last = failed
                     self.metrics.upstream_errors.labels(target.upstream, failed.error.kind).inc()
                     told = failed.error.retry_after
-                    pause = wait if told is None else told
+                    pause = min(wait, upstream.retries.max_backoff) if told is None else told
                     if failed.retry == "never" or failed.error.kind not in flow.RETRIED:
                         raise
                     if failed.retry == "elsewhere" or attempt + 1 == upstream.retries.attempts:
@@ -353,6 +341,7 @@ class App:
         response: Response | None = None
         opening = self._opening(sender, exchange, asked, planned) if planned.client_streams else None
         exchange.upstream_id = ""
+        exchange.error = None
         try:
             response = await self._client.open(
                 "POST", planned.url, planned.headers, planned.body, planned.upstream.timeouts
@@ -453,7 +442,7 @@ class App:
         assert endpoints is not None
         out_headers = headers.returning(endpoints, response.headers, same)
         out_headers |= self._head(exchange, asked, planned, answer)
-        gaps = self.metrics.gap.labels(exchange.client, exchange.upstream)
+        gaps = self.metrics.of(self.metrics.gap, exchange.client, exchange.upstream)
         pulse = _Pulse(self.config, planned.upstream, exchange, answer, sender, out_headers)
         last_read: float | None = None
         try:
@@ -468,8 +457,10 @@ class App:
                 if last_read is not None:
                     gaps.observe(now - last_read)
                 last_read = now
-                out = answer.feed(data) if data else answer.close()
-                more = bool(data) and answer.error is None
+                out = answer.feed(data) if data else b""
+                more = not response.at_end and bool(data) and answer.error is None
+                if not more and answer.error is None:
+                    out += answer.close()
                 await pulse.settle()
                 if answer.error is not None and not sender.started:
                     raise self._failed(exchange, *_ours(answer.error.event))
@@ -500,10 +491,12 @@ class App:
 
     # Models
 
-    async def _models(self, sender: "_Sender", exchange: Exchange, dialect: Dialect, endpoint: Endpoint) -> None:
+    async def _models(
+        self, sender: "_Sender", exchange: Exchange, dialect: Dialect, endpoint: Endpoint, key: str
+    ) -> None:
         endpoints = dialect.endpoints
         assert endpoints is not None
-        models = await self._listed(exchange, dialect)
+        models = await self._listed(exchange, dialect, key)
         if endpoint.kind == "model":
             wanted = endpoint.model.removeprefix("models/")
             model = next((model for model in models if model.id == wanted), None)
@@ -515,25 +508,33 @@ class App:
         content = {"content-type": "application/json", **headers.ids(dialect.request_id_header, exchange.id, "")}
         await sender.body(200, content, dumps(payload), more=False)
 
-    async def _listed(self, exchange: Exchange, dialect: Dialect) -> list[Model]:
-        """The models that are named in the configuration; of upstreams without rules, those that they list."""
+    async def _listed(self, exchange: Exchange, dialect: Dialect, key: str) -> list[Model]:
+        """The models that the configuration names; if it names none, those of the upstreams that tell theirs."""
         named = [Model(id=rule.match) for rule in self.config.models if not set("*?") & set(rule.match)]
         if named:
             return named
         models: dict[str, Model] = {}
+        failures: list[_Failed] = []
         for name, upstream in self.config.upstreams.items():
             exchange.upstream, exchange.upstream_dialect = name, upstream.dialect
-            for model in await self._list_of(exchange, upstream, dialect):
+            try:
+                listed = await self._list_of(exchange, upstream, dialect, key)
+            except _Failed as failed:
+                failures.append(failed)
+                continue
+            for model in listed:
                 models.setdefault(model.id, model)
+        if len(failures) == len(self.config.upstreams):
+            raise failures[0]
         return list(models.values())
 
-    async def _list_of(self, exchange: Exchange, upstream: Upstream, dialect: Dialect) -> list[Model]:
+    async def _list_of(self, exchange: Exchange, upstream: Upstream, dialect: Dialect, key: str) -> list[Model]:
         source = dialects.get(upstream.dialect)
         endpoints = source.endpoints
         assert endpoints is not None
         url = upstream_url(upstream.url, endpoints, Endpoint("models"))
         keys = self._keys[exchange.upstream]
-        sent = headers.upstream(endpoints, {}, False, keys.key, keys.headers)
+        sent = headers.upstream(endpoints, {}, False, key if upstream.forward_key else keys.key, keys.headers)
         try:
             response = await self._client.open("GET", url, sent, b"", upstream.timeouts)
             try:
@@ -554,9 +555,10 @@ class App:
 class _Sender:
     """The response of one exchange: its head with the first byte, its end once."""
 
-    def __init__(self, send: Send, exchange: Exchange) -> None:
+    def __init__(self, send: Send, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
         self._send = send
         self._exchange = exchange
+        self.loop = loop
         self.started = False
         self.ended = False
         self.before_end: Callable[[], object] = lambda: None
@@ -568,7 +570,7 @@ class _Sender:
             self._exchange.status = status
             self._exchange.first_byte = time.perf_counter()
             encoded = headers.encode(out_headers)
-            if not more:
+            if not more and not (status == 200 and self._exchange.streams):  # a stream has no length, even a short one
                 encoded.append((b"content-length", str(len(data)).encode()))
             await self._send({"type": "http.response.start", "status": status, "headers": encoded})
         if not more:
@@ -597,7 +599,7 @@ class _Opening:
     def __init__(
         self, wait: float, keepalive: float, begin: Callable[[], tuple[flow.Answer, dict[str, str]]], sender: _Sender
     ) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = sender.loop
         self._keepalive = keepalive
         self._begin = begin
         self._begun: tuple[flow.Answer, dict[str, str]] | None = None
@@ -650,7 +652,7 @@ class _Pulse:
         sender: _Sender,
         out_headers: dict[str, str],
     ) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = sender.loop
         self._keepalive = config.keepalive
         self._idle = upstream.timeouts.idle
         self._exchange = exchange

@@ -4,6 +4,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import Mapping
+from functools import cache
 from typing import Final, Protocol
 
 import aiohttp
@@ -44,6 +45,11 @@ class Response(Protocol):
         """What has arrived, at least a byte; empty at the end. Raises `UpstreamError` where it breaks off."""
         ...
 
+    @property
+    def at_end(self) -> bool:
+        """Whether all of it has been read, as far as that is known without waiting."""
+        ...
+
     def close(self) -> None:
         """End it, whether it was read to its end or not. The connection is given up if it was not."""
         ...
@@ -76,7 +82,6 @@ class AiohttpClient:
         return self._session
 
     async def open(self, method: str, url: str, headers: Mapping[str, str], body: bytes, limits: Timeouts) -> Response:
-        timeout = aiohttp.ClientTimeout(total=None, connect=limits.connect or None, sock_connect=limits.connect or None)
         try:
             async with asyncio.timeout(limits.headers or None):
                 response = await self._open_session().request(
@@ -84,7 +89,7 @@ class AiohttpClient:
                     URL(url, encoded=url.isascii()),
                     headers=headers,
                     data=body or None,
-                    timeout=timeout,
+                    timeout=_timeout(limits.connect),
                     allow_redirects=False,
                 )
         except aiohttp.ConnectionTimeoutError:
@@ -103,6 +108,11 @@ class AiohttpClient:
             self._session = None
 
 
+@cache
+def _timeout(connect: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect or None, sock_connect=connect or None)
+
+
 class _Response:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -115,8 +125,12 @@ class _Response:
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamError("truncated", f"broke off: {_words(error)}") from None
 
+    @property
+    def at_end(self) -> bool:
+        return self._response.content.at_eof()
+
     def close(self) -> None:
-        if self._response.content.at_eof():
+        if self.at_end:
             self._response.release()
         else:
             self._response.close()

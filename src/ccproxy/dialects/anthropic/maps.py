@@ -224,16 +224,27 @@ BREAKPOINTS: Final = 4
 MIN_BUDGET: Final = 1024
 """The least `thinking.budget_tokens`."""
 
+OUTPUT_LIMITS: Final[tuple[tuple[re.Pattern[str], int], ...]] = (
+    (re.compile(r"claude-(?:opus-4|4-opus)(?![-.][5-9]|[-.]\d\d(?!\d))"), 32_000),
+    (re.compile(r"claude"), 64_000),
+    (re.compile(r""), 32_000),
+)
+"""The most `max_tokens` that is asked for unasked, by the model: Opus 4 and 4.1 give no more than 32,000."""
+
 # A model of another maker, behind an endpoint that speaks this dialect, counts as an old one: such servers have copied
 # the older form of the API, and take its temperature.
 _MODELS: Final = r"^(?!.*claude)|claude-(?:instant|v?[123](?!\d)|(?:[a-z]+-)?4(?!\d|[-.](?:%s|\d\d)(?!\d)))"
 
 BUDGET_MODELS: Final = re.compile(_MODELS % "[6-9]")
 """Models that are told a budget; those after 4.5 refuse it or advise against it, and are told to adapt."""
+PREFILL_MODELS: Final = re.compile(_MODELS % "[6-9]")
+"""Models that go on from a last message of the assistant; those after 4.5 refuse it."""
 SAMPLING_MODELS: Final = re.compile(_MODELS % "[7-9]")
 """Models that take temperature, top_p and top_k."""
 UNSIGNED_MODELS: Final = re.compile(r"^(?!.*claude).", re.IGNORECASE)
 """Models whose reasoning may be without a signature, and goes back so: those that are not Claude."""
+NO_XHIGH_MODELS: Final = re.compile(r"claude-(?:[a-z]+-)?4[-.]6(?!\d)")
+"""Models that know an effort, but not `xhigh`."""
 EITHER_MODELS: Final = re.compile(r"claude-(?:[a-z]+-)?4[-.][1-6](?!\d)")
 """Models that refuse temperature and top_p together."""
 NO_SYSTEM_MODELS: Final = re.compile(_MODELS % "[89]")

@@ -15,6 +15,8 @@ from .maps import (
     EFFORT_WRITE,
     EITHER_MODELS,
     MIN_BUDGET,
+    NO_XHIGH_MODELS,
+    OUTPUT_LIMITS,
     SAMPLING_MODELS,
     THINKING_WRITE,
     TIER_WRITE,
@@ -134,6 +136,14 @@ class SettingsWriter(RequestWriter):
 
     # Reasoning
 
+    def limit(self) -> int:
+        """`max_tokens` where the source sets none: what the options have for the answer, and reasoning on top of it."""
+        limit, thinking = self.options.max_tokens, self.request.thinking
+        if thinking is None or thinking.mode == "off":
+            return limit
+        most = next(most for models, most in OUTPUT_LIMITS if models.search(self.model))
+        return max(limit, min(limit + (thinking.budget or EFFORT_BUDGET[thinking.effort or "medium"]), most))
+
     def thinking_as_read(self, out: dict[str, Any]) -> None:
         thinking = self.request.thinking
         if thinking is None:
@@ -198,7 +208,7 @@ class SettingsWriter(RequestWriter):
             self.lose(thinking, f"budget: {thinking.budget} tokens; the effort {effort} stands for it")
         if effort is None:
             return
-        word = EFFORT_WRITE[effort]
+        word = "high" if effort == "xhigh" and NO_XHIGH_MODELS.search(self.model) else EFFORT_WRITE[effort]
         if word != effort:
             self.lose(thinking, f"effort: {effort} becomes {word}")
         out["output_config"] = {"effort": word}
@@ -210,7 +220,8 @@ class SettingsWriter(RequestWriter):
         return whole
 
     def _budget(self, thinking: Thinking, out: Mapping[str, Any]) -> dict[str, Any] | None:
-        most = out["max_tokens"] - 1
+        limit = out["max_tokens"]
+        most = limit - 1
         if most < MIN_BUDGET:
             self.lose(thinking, f"mode: off, as max_tokens leaves no room for {MIN_BUDGET} tokens", "repair")
             return None
@@ -218,6 +229,8 @@ class SettingsWriter(RequestWriter):
         if budget is None:
             budget = EFFORT_BUDGET[thinking.effort or "medium"]
             most = max(MIN_BUDGET, most // 2)  # an effort leaves room for the answer
+        if self.request.max_output is None:
+            most = max(limit - self.options.max_tokens, limit // 2)
         fits = max(MIN_BUDGET, min(budget, most))
         if thinking.budget is not None and fits != budget:
             self.lose(thinking, f"budget: {budget} tokens become {fits}")

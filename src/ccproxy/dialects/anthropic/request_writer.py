@@ -36,12 +36,14 @@ from .maps import (
     IMAGE_TYPES,
     KEEPS,
     NO_SYSTEM_MODELS,
+    PREFILL_MODELS,
     SETTINGS,
     TOOL_DATE,
     UNSIGNED_MODELS,
 )
 from .request_settings import SettingsWriter
 from .response import SCHEME
+from .schema import without_choices
 
 _SYSTEM: Final = ("system", "developer")
 
@@ -65,12 +67,14 @@ class Writer(SettingsWriter):
         if request.max_output is not None:
             out["max_tokens"] = request.max_output
         elif not self.own:
-            out["max_tokens"] = self.options.max_tokens
-            self.lose("max_tokens", f"max_tokens: it must be there; {self.options.max_tokens}", "default")
+            out["max_tokens"] = self.limit()
+            self.lose("max_tokens", f"max_tokens: it must be there; {out['max_tokens']}", "default")
         blocks = [block for turn in system for block in self._blocks(self._parts(turn))]
         if blocks or (self.own and "system" in request.paths):
             out["system"] = self._content([part for turn in system for part in turn.parts], blocks)
         out["messages"] = self._messages(turns)
+        if out["messages"][-1]["role"] == "assistant" and not self.own:
+            self._goes_on()
         self._tools(out)
         if self.own:
             self.thinking_as_read(out)
@@ -162,9 +166,14 @@ class Writer(SettingsWriter):
         if tool.kind == "custom":
             self.lose(tool, "custom: a function whose only argument is the input", "custom_tool")
             return input_schema()
-        if self.own or (tool.schema is not None and tool.schema.get("type") == "object"):
+        if self.own:
             return tool.schema or {}
-        whole: dict[str, Any] = {**(tool.schema or {"properties": {}}), "type": "object"}
+        schema, choices = without_choices(tool.schema or {"properties": {}})
+        for key in choices:
+            self.lose(tool, f"schema: {key} at the top; what it holds is told as one", "repair")
+        if schema.get("type") == "object":
+            return schema
+        whole: dict[str, Any] = {**schema, "type": "object"}
         self.lose(tool, "schema: it must have the type object", "default")
         return whole
 
@@ -242,6 +251,13 @@ class Writer(SettingsWriter):
         if not messages:
             raise self.refuse(self.last, "there is no message")
         return messages
+
+    def _goes_on(self) -> None:
+        """Say that the answer goes on from the last message."""
+        if not PREFILL_MODELS.search(self.model):
+            raise self.refuse(self.last, "the model does not go on from the assistant's last message")
+        if not self.request.prefill:
+            self.lose(self.last, "prefill: the answer goes on from the assistant's last message", "default")
 
     def _content(self, parts: Sequence[Part], blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
         """A single text as a string: of this dialect if it was one, of another if it is nothing but text."""

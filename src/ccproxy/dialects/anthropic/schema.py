@@ -12,6 +12,7 @@ from ccproxy.wire.json import dumps
 _TYPES: Final = ("object", "array", "string", "integer", "number", "boolean", "null")
 _FORMATS: Final = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
 _COMBINED: Final = ("anyOf", "allOf")
+_CHOICES: Final = ("anyOf", "oneOf", "allOf")
 _DEFINITIONS: Final = ("$defs", "definitions")
 _LIMITS: Final = (0, 1)
 """What `minItems` may be."""
@@ -29,6 +30,35 @@ def bound(schema: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         return _Node(schema, "", changes).written(), changes
     except RecursionError:
         raise Unbound("it is nested too deep") from None
+
+
+def without_choices(schema: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A tool's schema with none of the choices at its top that the API refuses, and which it had.
+
+    It has the properties of all of them, and requires what each of them does.
+    """
+    found: list[str] = [key for key in _CHOICES if key in schema]
+    if not found:
+        return schema, found
+    whole = {key: value for key, value in schema.items() if key not in _CHOICES}
+    properties = {name: [one] for name, one in _properties(whole).items()}
+    required = _required(whole)
+    for key in found:
+        members = [_member(schema, one) for one in schema[key]] if isinstance(schema[key], list) else []
+        for member in members:
+            for name, one in _properties(member).items():
+                known = properties.setdefault(name, [])
+                known += [one] if one not in known else []
+        each = [_required(member) for member in members]
+        for name in dict.fromkeys(name for names in each for name in names):
+            if name not in required and (key == "allOf" or all(name in names for names in each)):
+                required.append(name)
+    if properties:
+        one_of = {name: ones[0] if len(ones) == 1 else {"anyOf": ones} for name, ones in properties.items()}
+        whole["properties"] = one_of
+    if required:
+        whole["required"] = required
+    return whole, found
 
 
 class _Node:
@@ -135,6 +165,26 @@ class _Node:
 
     def _at(self, key: str) -> str:
         return f"{self.place}.{key}" if self.place else key
+
+
+def _member(root: dict[str, Any], member: Any) -> dict[str, Any]:
+    """A schema among others, or what it refers to; empty if that is not there."""
+    reference = member.get("$ref") if isinstance(member, dict) else None
+    try:
+        found = _resolved(root, reference) if isinstance(reference, str) else member
+    except Unbound:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _properties(schema: dict[str, Any]) -> dict[str, Any]:
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _required(schema: dict[str, Any]) -> list[str]:
+    required = schema.get("required")
+    return [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
 
 
 def _check_references(root: dict[str, Any]) -> None:

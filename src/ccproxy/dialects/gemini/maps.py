@@ -285,8 +285,8 @@ MINIMAL_MODELS: Final = re.compile(r"gemini-3(?:\.[0-6])?-flash")
 BUDGET_MODELS: Final = re.compile(r"gemini-[12]\b|gemini-robotics-er-1\b")
 """Models before Gemini 3.
 
-They count reasoning in tokens, take no media in function responses and no provider's tool beside functions, and need no
-signatures back."""
+They count reasoning in tokens, take no media in function responses, no provider's tool beside functions and no form of
+the answer beside tools, and need no signatures back."""
 
 UNTHINKING_MODELS: Final = re.compile(r"gemini-(?:1|2\.0)\b")
 

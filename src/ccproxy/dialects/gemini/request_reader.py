@@ -1,6 +1,5 @@
 """Reading generateContent requests."""
 
-import binascii
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterator
 from itertools import pairwise
@@ -406,7 +405,7 @@ def _plain(data: str) -> str | None:
     try:
         raw = a2b_base64(data)
         return raw.decode() if b2a_base64(raw, newline=False).decode("ascii") == data else None
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return None
 
 

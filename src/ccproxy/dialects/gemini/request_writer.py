@@ -48,6 +48,7 @@ class Writer(RequestWriter):
         self.called: dict[str, str] = {}
         """The function's name of each call id."""
         self._provided: list[Tool] = []  # the tools that Google runs
+        self._busy = False  # whether there are tools, and the model can't do anything beside
 
     def body(self) -> dict[str, Any]:
         request = self.request
@@ -63,6 +64,7 @@ class Writer(RequestWriter):
         tools, functions = self._tools()
         if tools:
             out["tools"] = tools
+            self._busy = self.older and not self.own
         choice = self._choice(functions)
         if choice:
             out["toolConfig"] = choice
@@ -254,6 +256,9 @@ class Writer(RequestWriter):
     def _format(self, out: dict[str, Any]) -> dict[str, Any]:
         format = self.request.format
         if format is None:
+            return out
+        if self._busy and format.kind != "text":
+            self.lose(format, f"{format.kind}: the model does not combine it with tools")
             return out
         out["responseMimeType"] = "text/plain" if format.kind == "text" else "application/json"
         if format.kind == "schema" and format.schema is not None:

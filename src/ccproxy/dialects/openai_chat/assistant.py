@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from ccproxy.core.model import Call, Foreign, Part, Text, Thought, Turn
+from ccproxy.core.model import Call, Foreign, Part, Result, Text, Thought, Turn
+from ccproxy.core.parts import digest
 from ccproxy.core.request import RequestWriter, same_model
 from ccproxy.core.signatures import Sealed
 from ccproxy.wire.json import dumps
@@ -13,6 +14,8 @@ from .maps import CONTENT, GOOGLE, NAMED, REASONING_OPAQUE, SCHEME, THINKING_BLO
 
 NESTED: Final = ("stream_options", "thinking", "function", "custom", "json_schema", "image_url", "input_audio", "file")
 """Objects whose unknown fields are known as `object.field`."""
+
+_LONGEST_ID: Final = 40  # of a call
 
 
 class Assistant:
@@ -112,7 +115,7 @@ class Assistant:
                 writer.lose(call, "custom: the input is an argument", "custom_tool")
             out = {"type": "function", "function": {"name": name, "arguments": arguments}}
         if call.id:
-            out["id"] = call.id
+            out["id"] = call_id(writer, call)
         out |= self._on_call
         if own:
             out = said(spread(out, _beside(call.extra, self._on_call) | call.noise))
@@ -203,6 +206,15 @@ class Assistant:
                 self._out.setdefault(name, []).extend(value)
             else:
                 self._out[name] = value
+
+
+def call_id(writer: RequestWriter, piece: Call | Result) -> str:
+    """The id of a call, or of the call of a result, which OpenAI wants short."""
+    if writer.own or len(piece.id) <= _LONGEST_ID:
+        return piece.id
+    short = f"call_{digest(piece.id)}"
+    writer.lose(piece, f"id: longer than {_LONGEST_ID} characters, became {short}", "repair")
+    return short
 
 
 def _entry(thought: Thought, redacted: bool, value: str) -> dict[str, Any]:

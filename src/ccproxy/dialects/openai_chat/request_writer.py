@@ -10,7 +10,7 @@ from ccproxy.core.model import Foreign, Media, Part, Piece, Result, Text, Thinki
 from ccproxy.core.request import effort_of, input_schema
 from ccproxy.core.schemas import StrictWriter
 
-from .assistant import Assistant, said, spread, whole
+from .assistant import Assistant, call_id, said, spread, whole
 from .maps import (
     AUDIO_TYPES,
     CACHE_TTL,
@@ -286,7 +286,7 @@ class Writer(StrictWriter):
         if result.is_error and not self.own:
             content = _mark(content)
             self.lose(result, "is_error: told by the text alone")
-        out: dict[str, Any] = {"role": "tool", "tool_call_id": result.id or None, "content": content}
+        out: dict[str, Any] = {"role": "tool", "tool_call_id": call_id(self, result) or None, "content": content}
         if self.own:
             out |= {"name": result.name or None} | result.noise | result.extra
         return said(out)

@@ -183,7 +183,13 @@ class Writer(StrictWriter):
             if place == "message":
                 item = self._message(turn, parts)
             elif isinstance(parts[0], Thought):
-                item = self._thoughts(turn, [part for part in parts if isinstance(part, Thought)])
+                thoughts = [part for part in parts if isinstance(part, Thought)]
+                if self.own and turn.noise.get("type") != "reasoning":  # remembered, and put into another item's turn
+                    item = self._thoughts(Turn(role="assistant", path=parts[0].path), thoughts)
+                    if item is not None:
+                        yield {"summary": [], **item}
+                    continue
+                item = self._thoughts(turn, thoughts)
             elif isinstance(parts[0], Call):
                 item = self._call(parts[0])
             elif isinstance(parts[0], Result):
