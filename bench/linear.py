@@ -48,7 +48,9 @@ def _request(history: History, source: str, target: str, count: int) -> Callable
 
 
 def _growth(sized: Sized, source: str, target: str, size: int, rounds: int) -> float:
-    small, large = (min(_timed(sized(source, target, count)) for _ in range(rounds)) for count in (size // 8, size))
+    sizes = (size // 8, size)
+    times = [[_timed(sized(source, target, count)) for count in sizes] for _ in range(rounds)]  # in turn, for noise
+    small, large = (min(column) for column in zip(*times, strict=True))
     return large / small
 
 

@@ -93,6 +93,8 @@ class BaseReader:
         self.next_part = 0
         self.part = -1
         """The part that the last typed frame extends."""
+        self.told: dict[int, list[str]] | None = None
+        """What typed frames have said, by part, for dialects that repeat it at a part's end."""
         self.events: list[Event] = []
         """The events of the read under way."""
 
@@ -176,13 +178,20 @@ class BaseReader:
                     text = ""
                 if text:
                     self.part = self._twin_part
+                    if self.told is not None:
+                        self.told[self.part].append(text)
                     self._frames += 1
                     self.offset += len(block)
                     return text
         if not block.startswith(self._head):
             return ""
-        data = block[self._head_size : -4 if block.endswith(b"\r\n") else -2]
-        if 10 in data or 13 in data or not block.endswith((b"\n\n", b"\r\n\r\n")):
+        if block.endswith(b"\n\n"):
+            data = block[self._head_size : -2]
+        elif block.endswith(b"\r\n\r\n"):
+            data = block[self._head_size : -4]
+        else:
+            return ""
+        if 10 in data or 13 in data:
             return ""
         try:
             text = self.text_of(self._decode(data))
@@ -193,6 +202,8 @@ class BaseReader:
         self._twin_wait -= 1
         if self._twin_wait <= 0:
             self._find_twin(data, text)
+        if self.told is not None:
+            self.told[self.part].append(text)
         self._frames += 1
         self.offset += len(block)
         return text
@@ -360,6 +371,8 @@ class BaseReader:
 
     def extend(self, texts: list[str]) -> None:
         """The texts of typed frames for the open part `part`."""
+        if self.told is not None:
+            self.told[self.part] += texts
         self.events.append(Delta(self.part, texts))
 
     def _read_raw(self, raw: bytes) -> None:

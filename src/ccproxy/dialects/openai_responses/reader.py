@@ -56,7 +56,7 @@ class Reader(BaseReader):
         self._latest = -1
         self._entered = 0  # items; more than there are indexes where a server gives all of them the same
         self._slots: dict[type, dict[tuple[int, int], int]] = {kind: {} for kind in _TYPES.values()}
-        self._told: dict[int, list[str]] = {}
+        self.told = self._told = dict[int, list[str]]()
         """The texts of each open part: what comes at its end repeats them, and may have more."""
         self._called = False
         self._resumed = False
@@ -91,16 +91,6 @@ class Reader(BaseReader):
     def texts_of(self, frames: list[Any]) -> list[str]:
         kind, index, sub = type(frames[0]), frames[0].output_index, frames[0].sub
         return [f.delta for f in frames if f.output_index == index and f.sub == sub and type(f) is kind]
-
-    def extend(self, texts: list[str]) -> None:
-        super().extend(texts)
-        self._told[self.part] += texts
-
-    def read_one(self, block: bytes) -> str:
-        text = super().read_one(block)
-        if text:
-            self._told[self.part].append(text)
-        return text
 
     def open(self, kind: PartKind, **fields: Any) -> int:
         part = super().open(kind, **fields)
