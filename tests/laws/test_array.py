@@ -66,7 +66,7 @@ def test_it_says_the_same(stream: Stream) -> None:
 
 
 @pytest.mark.slow
-@each_stream(fixtures=False, tier="core")
+@each_stream(fixtures=False)
 def test_it_says_the_same_of_what_was_recorded(stream: Stream) -> None:
     compare_forms(stream)
 

@@ -48,7 +48,7 @@ def whole(stream: Stream) -> Result | None:
     return result if result.error is None else None
 
 
-@each_stream(tier="core")
+@each_stream()
 def test_the_body_of_a_stream(stream: Stream) -> None:
     """Read again it is the same message. Providers encrypt anew what they repeat, so recorded signatures may differ."""
     result = whole(stream)
@@ -60,7 +60,7 @@ def test_the_body_of_a_stream(stream: Stream) -> None:
     assert not problems, "\n".join(problems)
 
 
-@each_stream(tier="core")
+@each_stream()
 def test_the_twin(stream: Stream) -> None:
     """The translated body is the body of the translated stream, less what only one of the ways loses."""
     result = whole(stream)
