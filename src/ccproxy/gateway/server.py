@@ -23,20 +23,17 @@ from .config import Config, Target, Upstream, check_secrets, secret, upstream_ke
 from .exchange import AccessLog, Exchange
 from .metrics import MEDIA_TYPE, Metrics
 from .routes import client_key, find_route, parse_query, upstream_url
+from .sender import LAST_WORDS, Opening, Pulse, Send, Sender
 from .upstream import AiohttpClient, Client, Response, UpstreamError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _ESTIMATED = {headers.LOSSES: "default: the upstream counts no tokens; the number is an estimate"}
 _MODEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LONGEST_ERROR = 1024 * 1024
-_LAST_WORDS = 5.0
-"""Seconds that a client has to take the error in which its stream ends."""
-
 
 _Retry = Literal["again", "elsewhere", "never"]
 """Where another attempt may be made: at the same upstream, at a fall-back only, or nowhere."""
@@ -134,7 +131,7 @@ class App:
         exchange.cancel = task.cancel
         self.active.add(exchange)
         self.metrics.active.inc()
-        sender = _Sender(send, exchange, loop)
+        sender = Sender(send, exchange, loop)
         try:
             await self._answer(scope, receive, sender, exchange, dialect, endpoint, query, received)
         except asyncio.CancelledError:
@@ -181,7 +178,7 @@ class App:
         self,
         scope: Scope,
         receive: Receive,
-        sender: "_Sender",
+        sender: Sender,
         exchange: Exchange,
         dialect: Dialect,
         endpoint: Endpoint | None,
@@ -262,7 +259,7 @@ class App:
 
     async def _serve(
         self,
-        sender: "_Sender",
+        sender: Sender,
         exchange: Exchange,
         dialect: Dialect,
         endpoint: Endpoint | None,
@@ -290,7 +287,7 @@ class App:
             if timer is not None:
                 timer.cancel()
 
-    async def _try(self, sender: "_Sender", exchange: Exchange, asked: flow.Asked, targets: tuple[Target, ...]) -> None:
+    async def _try(self, sender: Sender, exchange: Exchange, asked: flow.Asked, targets: tuple[Target, ...]) -> None:
         """Ask the targets in turn, each as often as it may be, until one begins to answer."""
         last: _Failed | None = None
         for position, target in enumerate(targets):
@@ -336,7 +333,7 @@ class App:
         assert last is not None
         raise last
 
-    async def _attempt(self, sender: "_Sender", exchange: Exchange, asked: flow.Asked, planned: flow.Plan) -> None:
+    async def _attempt(self, sender: Sender, exchange: Exchange, asked: flow.Asked, planned: flow.Plan) -> None:
         """One request upstream. Raises `_Failed` while the client has no byte."""
         response: Response | None = None
         opening = self._opening(sender, exchange, asked, planned) if planned.client_streams else None
@@ -372,9 +369,7 @@ class App:
             if response is not None:
                 response.close()
 
-    def _opening(
-        self, sender: "_Sender", exchange: Exchange, asked: flow.Asked, planned: flow.Plan
-    ) -> "_Opening | None":
+    def _opening(self, sender: Sender, exchange: Exchange, asked: flow.Asked, planned: flow.Plan) -> Opening | None:
         """What begins the client's stream if the upstream takes too long to begin its own."""
         if not (self.config.head_wait and self.config.keepalive):
             return None
@@ -384,7 +379,7 @@ class App:
             return answer, self._head(exchange, asked, planned, answer)
 
         wait = self.config.head_wait - (time.perf_counter() - exchange.began)
-        return _Opening(wait, self.config.keepalive, begin, sender)
+        return Opening(wait, self.config.keepalive, begin, sender)
 
     def _head(self, exchange: Exchange, asked: flow.Asked, planned: flow.Plan, answer: flow.Answer) -> dict[str, str]:
         """The headers of a response, but for those that are the upstream's."""
@@ -431,7 +426,7 @@ class App:
         return _Failed(msgspec.structs.replace(translated, status=status, headers=kept), error)
 
     async def _pass(
-        self, sender: "_Sender", exchange: Exchange, asked: flow.Asked, planned: flow.Plan, response: Response
+        self, sender: Sender, exchange: Exchange, asked: flow.Asked, planned: flow.Plan, response: Response
     ) -> None:
         """The response, as it comes. Raises `_Failed` while the client has no byte."""
         media_type = response.headers.get("content-type", "")
@@ -443,7 +438,7 @@ class App:
         out_headers = headers.returning(endpoints, response.headers, same)
         out_headers |= self._head(exchange, asked, planned, answer)
         gaps = self.metrics.of(self.metrics.gap, exchange.client, exchange.upstream)
-        pulse = _Pulse(self.config, planned.upstream, exchange, answer, sender, out_headers)
+        pulse = Pulse(self.config, planned.upstream, exchange, answer, sender, out_headers)
         last_read: float | None = None
         try:
             more = True
@@ -476,7 +471,7 @@ class App:
             if not sender.started:
                 raise self._failed(exchange, StreamError(*why), "elsewhere") from None  # it may be at work
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_WORDS):
+                async with asyncio.timeout(LAST_WORDS):
                     await sender.last(200, out_headers, answer.fail(*why))
         finally:
             pulse.stop()
@@ -491,9 +486,7 @@ class App:
 
     # Models
 
-    async def _models(
-        self, sender: "_Sender", exchange: Exchange, dialect: Dialect, endpoint: Endpoint, key: str
-    ) -> None:
+    async def _models(self, sender: Sender, exchange: Exchange, dialect: Dialect, endpoint: Endpoint, key: str) -> None:
         endpoints = dialect.endpoints
         assert endpoints is not None
         models = await self._listed(exchange, dialect, key)
@@ -550,161 +543,6 @@ class App:
             raise self._unreachable(exchange, error) from None
         except (*JSONError, CCProxyError, AttributeError):
             raise self._failed(exchange, StreamError("protocol", "the upstream's list of models is none")) from None
-
-
-class _Sender:
-    """The response of one exchange: its head with the first byte, its end once."""
-
-    def __init__(self, send: Send, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
-        self._send = send
-        self._exchange = exchange
-        self.loop = loop
-        self.started = False
-        self.ended = False
-        self.before_end: Callable[[], object] = lambda: None
-
-    async def body(self, status: int, out_headers: dict[str, str], data: bytes, more: bool) -> None:
-        """Some of the body. The last of it ends the response."""
-        if not self.started:
-            self.started = True
-            self._exchange.status = status
-            self._exchange.first_byte = time.perf_counter()
-            encoded = headers.encode(out_headers)
-            if not more and not (status == 200 and self._exchange.streams):  # a stream has no length, even a short one
-                encoded.append((b"content-length", str(len(data)).encode()))
-            await self._send({"type": "http.response.start", "status": status, "headers": encoded})
-        if not more:
-            self.ended = True
-            self.before_end()
-        self._exchange.sent += len(data)
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
-
-    async def last(self, status: int, out_headers: dict[str, str], data: bytes) -> None:
-        """The end of the body, unless it was sent."""
-        if not self.ended:
-            await self.body(status, out_headers, data, more=False)
-
-    async def error(self, response: TranslatedError) -> None:
-        """An error response, if nothing was sent."""
-        exchange = self._exchange
-        if not self.started and not exchange.left:
-            own = dialects.get(exchange.client).request_id_header
-            out_headers = response.headers | headers.ids(own, exchange.id, exchange.upstream_id)
-            await self.body(response.status, out_headers, dumps(response.body), more=False)
-
-
-class _Opening:
-    """Begins a client's stream, with signs of life, while its upstream has not begun to answer."""
-
-    def __init__(
-        self, wait: float, keepalive: float, begin: Callable[[], tuple[flow.Answer, dict[str, str]]], sender: _Sender
-    ) -> None:
-        self._loop = sender.loop
-        self._keepalive = keepalive
-        self._begin = begin
-        self._begun: tuple[flow.Answer, dict[str, str]] | None = None
-        self._sender = sender
-        self._sign: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_later(max(0.0, wait), self._beat)
-
-    def _beat(self) -> None:
-        self._begun = self._begun or self._begin()
-        answer, out_headers = self._begun
-        sign = answer.ping()
-        if not sign:  # the client's dialect has none
-            return
-        if self._sign is None or self._sign.done():
-            self._sign = self._loop.create_task(self._sender.body(200, out_headers, sign, more=True))
-        self._timer = self._loop.call_later(self._keepalive, self._beat)
-
-    @property
-    def begun(self) -> bool:
-        return self._sign is not None
-
-    async def over(self) -> bool:
-        """The upstream has begun, or never will. Whether the client's stream has; what it was given has arrived."""
-        self.stop()
-        if self._sign is not None:
-            await self._sign
-        return self.begun
-
-    async def fail(self, kind: ErrorKind, message: str) -> None:
-        """End the stream that has begun in an error."""
-        assert self._begun is not None
-        answer, out_headers = self._begun
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WORDS):
-                await self._sender.last(200, out_headers, answer.fail(kind, message))
-
-    def stop(self) -> None:
-        self._timer.cancel()
-
-
-class _Pulse:
-    """One timer for a stream: gives the client a sign of life in silence, and up on an upstream that says nothing."""
-
-    def __init__(
-        self,
-        config: Config,
-        upstream: Upstream,
-        exchange: Exchange,
-        answer: flow.Answer,
-        sender: _Sender,
-        out_headers: dict[str, str],
-    ) -> None:
-        self._loop = sender.loop
-        self._keepalive = config.keepalive
-        self._idle = upstream.timeouts.idle
-        self._exchange = exchange
-        self._answer = answer
-        self._sender = sender
-        self._headers = out_headers
-        self._waiting_since: float | None = None
-        self._last_sign = self._loop.time()
-        self._ping: asyncio.Task[None] | None = None
-        self.stalled: tuple[ErrorKind, str] | None = None
-        """Why it has ended the exchange."""
-        waits = [seconds for seconds in (self._keepalive, self._idle) if seconds > 0]
-        self._interval = min(waits) / 4 if waits else 0.0
-        self._timer = self._loop.call_later(self._interval, self._beat) if waits else None
-
-    def waits(self) -> None:
-        """The upstream is being read."""
-        self._waiting_since = self._loop.time()
-
-    def reads(self) -> float:
-        """The upstream has said something. Gives the time."""
-        now = self._last_sign = self._loop.time()
-        self._waiting_since = None
-        return now
-
-    async def settle(self) -> None:
-        """Let what the client is being given arrive before anything else."""
-        if self._ping is not None:
-            await self._ping
-            self._ping = None
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._ping is not None:
-            self._ping.cancel()
-
-    def _beat(self) -> None:
-        now = self._loop.time()
-        since = self._waiting_since
-        if since is not None:
-            if self._idle and now - since >= self._idle:
-                self.stalled = ("timeout", f"the upstream has said nothing for {self._idle:g} s")
-                self._exchange.cancel()
-                return
-            pinging = self._ping is not None and not self._ping.done()
-            if self._keepalive and now - max(since, self._last_sign) >= self._keepalive and not pinging:
-                self._last_sign = now
-                sign = self._answer.ping()
-                if sign:
-                    self._ping = self._loop.create_task(self._sender.body(200, self._headers, sign, more=True))
-        self._timer = self._loop.call_later(self._interval, self._beat)
 
 
 async def _watch(receive: Receive, exchange: Exchange) -> None:
