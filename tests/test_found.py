@@ -169,3 +169,29 @@ def test_closing_the_translation_closes_the_source() -> None:
 
     asyncio.run(read_one())
     assert closed == [True]
+
+
+def test_what_unnumbered_deltas_said_is_not_said_again_at_the_end() -> None:
+    """Where the frames differ in their text alone they are read another way, which must remember the text as well."""
+    pieces = [f"piece {number} " for number in range(60)]
+    item = {"id": "msg_1", "type": "message", "role": "assistant", "content": [], "status": "in_progress"}
+    part = {"type": "output_text", "text": "", "annotations": []}
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    whole = part | {"text": "".join(pieces)}
+    done = item | {"content": [whole], "status": "completed"}
+    answer = {"id": "resp_1", "object": "response", "model": "m", "output": [], "status": "in_progress"}
+    events: list[Json] = [
+        {"type": "response.created", "response": answer},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.content_part.added", **place, "part": part},
+        *({"type": "response.output_text.delta", **place, "delta": piece} for piece in pieces),
+        {"type": "response.output_text.done", **place, "text": "".join(pieces)},
+        {"type": "response.content_part.done", **place, "part": whole},
+        {"type": "response.output_item.done", "output_index": 0, "item": done},
+        {"type": "response.completed", "response": answer | {"status": "completed", "output": [done]}},
+    ]
+    frames = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
+    one, other = outputs(frames, "openai-responses", "anthropic")
+    assert one == other
+    said = collect(other, "anthropic")["content"]
+    assert [block["text"] for block in said] == ["".join(pieces)]

@@ -220,7 +220,7 @@ WEATHER = {
         },
     },
 }
-WEATHER["function"]["parameters"]["properties"]["scale"] = {"type": "string", "enum": ["C", "F"]}  # type: ignore[index]
+WEATHER["function"]["parameters"]["properties"]["scale"] = {"type": "string", "enum": ["C", "F"]}  # type: ignore[index]  # a dict of dicts
 BASH = {"type": "function", "function": {"name": "bash", "parameters": {"type": "object", "properties": {}}}}
 QUESTION = {"role": "user", "content": "?"}
 CALL = {
