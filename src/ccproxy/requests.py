@@ -10,14 +10,15 @@ from ccproxy.core.errors import MisuseError, RequestRefused, StreamFailed
 from ccproxy.core.events import StreamError
 from ccproxy.core.fields import FieldError
 from ccproxy.core.losses import Losses, Translated
-from ccproxy.core.model import Request
-from ccproxy.core.request import ToolName, ToolNames, join_thoughts
+from ccproxy.core.model import Call, Request, Thought, ToolName
+from ccproxy.core.request import ToolNames, join_thoughts, kinds
 from ccproxy.core.signatures import PREFIX
 from ccproxy.core.spi import Dialect, RequestOptions, TokenCount
 from ccproxy.core.store import Store, restore
 from ccproxy.wire.json import JSONError, deep_path, dumps, loads, misfit, out_of_range
 
 _SEALED = PREFIX.encode("ascii")
+_OPTIONS = frozenset(RequestOptions.__struct_fields__)
 
 
 class TranslatedRequest(Translated, frozen=True):
@@ -103,18 +104,21 @@ def translate_request(
     request = _read(read, payload, settings)
     _check_held(request, source, target)
     model = settings.model or request.model
-    if store is not None:
+    parts = kinds(request.turns)
+    if store is not None and Call in parts:
         restore(request, store, writer.signature_scheme, model, unsigned=writer.wants_unsigned)
-    if source != target:
+        parts = kinds(request.turns)
+    if source != target and Thought in parts:
         join_thoughts(request, writer.signature_scheme, model)
     losses = Losses()
+    written = write(request, settings, losses)
     return TranslatedRequest(
-        write(request, settings, losses),
+        written,
         tuple(losses),
         settings.model or request.model,
         bool(request.stream if settings.stream is None else settings.stream),
         request.include_usage is not False,
-        ToolNames(request).restore,
+        ToolNames(request).restore if request.renamed is None else request.renamed,
     )
 
 
@@ -176,22 +180,26 @@ def _has_foreign(payload: Mapping[str, Any], options: RequestOptions, dialect: D
 
 def _untouched(payload: Mapping[str, Any], options: RequestOptions, dialect: Dialect) -> TranslatedRequest:
     """The body as it came, but for the model and the stream that the options ask for."""
-    given = {"model": options.model, "stream": options.stream}
-    wanted = {name: value for name, value in given.items() if value is not None}
-    changed = {} if dialect.model_in_path else {k: v for k, v in wanted.items() if payload.get(k, False) != v}
-    model, stream = ({**payload, **wanted}.get(name) for name in given)
+    model = payload.get("model") if options.model is None else options.model
+    stream = payload.get("stream") if options.stream is None else options.stream
+    changed: dict[str, Any] = {}
+    if not dialect.model_in_path:
+        if options.model is not None and payload.get("model") != model:
+            changed["model"] = model
+        if options.stream is not None and payload.get("stream", False) != stream:
+            changed["stream"] = stream
     return TranslatedRequest(
         {**payload, **changed}, (), model if isinstance(model, str) else "", stream is True, untouched=not changed
     )
 
 
 def _options(options: RequestOptionsDict) -> RequestOptions:
-    unknown = [name for name in options if name not in RequestOptions.__struct_fields__]
-    if unknown:
+    if not options.keys() <= _OPTIONS:
+        unknown = next(name for name in options if name not in _OPTIONS)
         known = ", ".join(RequestOptions.__struct_fields__)
-        raise MisuseError(f"unknown option {unknown[0]!r}; known are {known}")
+        raise MisuseError(f"unknown option {unknown!r}; known are {known}")
     try:
-        return msgspec.convert(dict(options), RequestOptions)
+        return msgspec.convert(options, RequestOptions)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$.")
         raise MisuseError(f"bad value of an option: {reason}{f' ({path[:-1]})' if path else ''}") from None
@@ -199,10 +207,12 @@ def _options(options: RequestOptionsDict) -> RequestOptions:
 
 def _parse(body: bytes | str | Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
     """The body as an object, and whether it may hold a signature of another provider, which must not reach this one."""
-    if isinstance(body, Mapping):
+    if isinstance(body, bytes):
+        data = body
+    elif isinstance(body, str):
+        data = body.encode("utf-8", "surrogatepass")
+    elif isinstance(body, Mapping):
         data = _encoded(body)  # and decoded, so that what comes out shares nothing with what came in
-    elif isinstance(body, bytes | str):
-        data = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
     else:
         raise MisuseError(f"a body is bytes, text or a mapping, not {type(body).__name__}")
     try:

@@ -27,6 +27,9 @@ _KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "choices": ("first", "merge"),
 }
 
+_LIMITS: Final = Limits()
+_USUAL: Final = ("reasoning_content", "summary", "first")  # options that need no look
+
 
 class Options(TypedDict, total=False):
     """The options of `Translator`, for what passes them on."""
@@ -83,6 +86,17 @@ class Translator:
     Raises `MisuseError` for an unknown dialect, quirk or value of an option. Nothing in the stream raises.
     """
 
+    error: StreamFailed | None = None
+    """Why the stream failed; None while it has not."""
+    _beginning: bytes | None = b""  # the first bytes, while the stream may still be an array
+    _lane = False  # see `_may_lane`
+    _run_part = -1  # the part that deltas pass to one by one
+    _write_one: Callable[[str], bytes] | None = None
+    _add_text: Callable[[str], None]
+    _scanner: ObjectScanner | None = None
+    _ended = False  # nothing more will be said
+    _closed = False
+
     def __init__(
         self,
         source: str,
@@ -102,11 +116,14 @@ class Translator:
         tools: Mapping[str, ToolName] = {},
         store: Store | None = None,
         quirks: Iterable[str] = (),
-        max_frame: int = Limits().max_frame,
-        max_waiting: int = Limits().max_waiting,
-        max_parts: int = Limits().max_parts,
+        max_frame: int = _LIMITS.max_frame,
+        max_waiting: int = _LIMITS.max_waiting,
+        max_parts: int = _LIMITS.max_parts,
         listeners: Iterable[Listener] = (),
     ) -> None:
+        if isinstance(quirks, str):
+            raise MisuseError(f"quirks takes several names: quirks=({quirks!r},)")
+        limits = Limits(max_frame=max_frame, max_waiting=max_waiting, max_parts=max_parts)
         context = self._context = Context(
             model=model,
             requested_model=requested_model,
@@ -119,27 +136,14 @@ class Translator:
             choices=choices,
             input_tokens=input_tokens,
             quirks=tuple(quirks),
-            limits=Limits(max_frame=max_frame, max_waiting=max_waiting, max_parts=max_parts),
+            limits=limits,
         )
-        for limit, bytes_or_parts in (("max_frame", max_frame), ("max_waiting", max_waiting), ("max_parts", max_parts)):
-            if type(bytes_or_parts) is not int or bytes_or_parts < 1:
-                raise MisuseError(f"{limit} must be a positive whole number, not {bytes_or_parts!r}")
         self.source: Dialect = dialects.get(source)
         self.target: Dialect = dialects.get(target)
-        for option, value in (("reasoning", reasoning), ("reasoning_item", reasoning_item), ("choices", choices)):
-            if value not in _KNOWN[option]:
-                raise MisuseError(f"unknown {option} {value!r}; known are {', '.join(_KNOWN[option])}")
-        if isinstance(quirks, str):
-            raise MisuseError(f"quirks takes several names: quirks=({quirks!r},)")
-        unknown = [name for name in context.quirks if name not in self.source.quirks]
-        if unknown:
-            names = ", ".join(self.source.quirks) or "none"
-            raise MisuseError(f"unknown quirk {unknown[0]!r} for {source}; known are {names}")
-        self.error: StreamFailed | None = None
-        """Why the stream failed; None while it has not."""
+        if limits != _LIMITS or context.quirks or (reasoning, reasoning_item, choices) != _USUAL:
+            _check(context, self.source)
         self._losses = Losses()
         self._decoder: SSEDecoder | ArrayDecoder = SSEDecoder(max_frame)
-        self._beginning: bytes | None = b""  # the first bytes, while the stream may still be an array
         self._reader = self.source.reader(context)
         self._grammar = Grammar(max_parts)
         self._crosses = source != target
@@ -156,14 +160,7 @@ class Translator:
             else None
         )
         self._listeners = tuple(listeners)
-        self._lane = False  # see `_may_lane`
         self._read_one: Callable[[bytes], str] = self._reader.read_one
-        self._run_part = -1  # the part that deltas pass to one by one
-        self._write_one: Callable[[str], bytes] | None = None
-        self._add_text: Callable[[str], None] = [""].append
-        self._scanner: ObjectScanner | None = None
-        self._ended = False  # nothing more will be said
-        self._closed = False
 
     @property
     def losses(self) -> tuple[Loss, ...]:
@@ -391,6 +388,22 @@ class Translator:
         if self._closed and before.strip(b"\r\n"):
             before += b"\n\n"  # the last frame, which lacked it
         return before + written
+
+
+def _check(context: Context, source: Dialect) -> None:
+    """Raise `MisuseError` for options that there are not."""
+    for limit in Limits.__struct_fields__:
+        value = getattr(context.limits, limit)
+        if type(value) is not int or value < 1:
+            raise MisuseError(f"{limit} must be a positive whole number, not {value!r}")
+    for option, known in _KNOWN.items():
+        value = getattr(context, option)
+        if value not in known:
+            raise MisuseError(f"unknown {option} {value!r}; known are {', '.join(known)}")
+    for quirk in context.quirks:
+        if quirk not in source.quirks:
+            names = ", ".join(source.quirks) or "none"
+            raise MisuseError(f"unknown quirk {quirk!r} for {source.name}; known are {names}")
 
 
 def _unanswered(finish: Finish, starts: Iterable[PartStart]) -> StreamError | None:

@@ -1,7 +1,9 @@
 """Typed access to decoded JSON that names the place of what is wrong."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
 
 _NAMES: Mapping[type, str] = {
     str: "a string",
@@ -23,14 +25,11 @@ class FieldError(ValueError):
         super().__init__(f"{path} {reason}")
 
 
-class Fields:
+class Fields(msgspec.Struct):
     """A JSON object and its path. Absent and null are the same everywhere, and stand for the empty value."""
 
-    __slots__ = ("path", "raw")
-
-    def __init__(self, raw: Mapping[str, Any], path: str = "") -> None:
-        self.raw = raw
-        self.path = path
+    raw: Mapping[str, Any]
+    path: str = ""
 
     def text(self, key: str) -> str:
         value = self.raw.get(key)
@@ -42,7 +41,10 @@ class Fields:
 
     def string(self, key: str) -> str | None:
         """As `text`, but None where there is none."""
-        return None if self.raw.get(key) is None else self.text(key)
+        value = self.raw.get(key)
+        if type(value) is str or value is None:
+            return value
+        raise self.wrong(key, "a string")
 
     def flag(self, key: str) -> bool | None:
         value = self.raw.get(key)
@@ -59,7 +61,11 @@ class Fields:
 
     def rest(self, *known: str) -> dict[str, Any]:
         """The fields that are not known and not null."""
-        return {key: value for key, value in self.raw.items() if value is not None and key not in known}
+        rest: dict[str, Any] = {}
+        for key in self.raw:
+            if key not in known and self.raw[key] is not None:
+                rest[key] = self.raw[key]
+        return rest
 
     def word(self, key: str) -> str:
         """A string that carries no content: anything else counts as absent."""
@@ -80,17 +86,29 @@ class Fields:
         return int(value) if type(value) is int or (type(value) is float and value.is_integer()) else None
 
     def fields(self, key: str) -> "Fields":
-        value = self.raw.get(key)
+        value: Any = self.raw.get(key)
+        kind = type(value)
+        if kind is dict:
+            return Fields(value, self.at(key))
         if value is None:
             return Fields({}, self.at(key))
-        if type(value) is dict:
-            return Fields(cast("dict[str, Any]", value), self.at(key))
+        raise self.wrong(key, "an object")
+
+    def mapping(self, key: str) -> dict[str, Any] | None:
+        """A copy of an object whose keys are the client's own; None where there is none."""
+        value: Any = self.raw.get(key)
+        kind = type(value)
+        if kind is dict:
+            return dict(value)
+        if value is None:
+            return None
         raise self.wrong(key, "an object")
 
     def noise(self, key: str) -> "Fields":
         """An object that may be left out: anything else counts as absent."""
-        value = self.raw.get(key)
-        return Fields(cast("dict[str, Any]", value), self.at(key)) if type(value) is dict else _NOTHING
+        value: Any = self.raw.get(key)
+        kind = type(value)
+        return Fields(value, self.at(key)) if kind is dict else _NOTHING
 
     def list(self, key: str) -> "list[Any]":
         value = self.raw.get(key)
@@ -100,14 +118,10 @@ class Fields:
             return value
         raise self.wrong(key, "an array")
 
-    def each(self, key: str) -> "Iterator[Fields]":
-        """The objects of an array."""
-        place = self.at(key)
-        for position, value in enumerate(self.list(key)):
-            path = f"{place}[{position}]"
-            if type(value) is not dict:
-                raise FieldError(path, f"must be an object, not {_NAMES.get(type(value), 'this')}")
-            yield Fields(cast("dict[str, Any]", value), path)
+    def each(self, key: str) -> "Iterable[Fields]":
+        """The objects of an array, to go through once."""
+        values = self.list(key)
+        return _objects(self.at(key), values) if values else ()
 
     def wrong(self, key: str, expected: str) -> FieldError:
         found = _NAMES.get(type(self.raw.get(key)), "this")
@@ -115,6 +129,15 @@ class Fields:
 
     def at(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
+
+
+def _objects(path: str, values: list[Any]) -> Iterator[Fields]:
+    for position, value in enumerate(values):
+        place = f"{path}[{position}]"
+        kind = type(value)
+        if kind is not dict:
+            raise FieldError(place, f"must be an object, not {_NAMES.get(kind, 'this')}")
+        yield Fields(value, place)
 
 
 _NOTHING: Final = Fields({})

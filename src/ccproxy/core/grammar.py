@@ -88,30 +88,27 @@ class Grammar:
     def check(self, events: list[Event]) -> tuple[int, str]:
         """How many of the events are legal, and why the next one is not ("" if all are)."""
         for position, event in enumerate(events):
-            fault = self._step(event)
+            row = self._stream.get(type(event))
+            if row is None:
+                return position, f"{type(event).__name__} while the stream is {_NAMES[id(self._stream)]}"
+            if type(event) is Delta:
+                fault = "" if event.part in self.live else self._within(event.part, event)
+            elif type(event) is PartEnd or type(event) is Signature or type(event) is Citation:
+                fault = self._within(event.part, event)
+            elif type(event) is PartStart:
+                fault = self._start(event)
+            elif type(event) is Finish:
+                fault = self._finish(event)
+            elif type(event) is Opaque and event.part is not None:
+                fault = self._within(event.part, event)
+            elif type(event) is StreamEnd:
+                fault = self._end()
+            else:
+                fault = ""
             if fault:
                 return position, fault
-        return len(events), ""
-
-    def _step(self, event: Event) -> str:
-        row = self._stream.get(type(event))
-        if row is None:
-            return f"{type(event).__name__} while the stream is {_NAMES[id(self._stream)]}"
-        if type(event) is Delta or type(event) is Signature or type(event) is Citation or type(event) is PartEnd:
-            fault = self._within(event.part, event)
-        elif type(event) is PartStart:
-            fault = self._start(event)
-        elif type(event) is Finish:
-            fault = self._finish(event)
-        elif type(event) is Opaque and event.part is not None:
-            fault = self._within(event.part, event)
-        elif type(event) is StreamEnd:
-            fault = self._end()
-        else:
-            fault = ""
-        if not fault:
             self._stream = row
-        return fault
+        return len(events), ""
 
     def _start(self, event: PartStart) -> str:
         if event.part != len(self._parts):
@@ -153,7 +150,7 @@ class Grammar:
         return ""
 
     def _end(self) -> str:
-        unfinished = [choice for choice, row in self._choices.items() if row is not FINISHED]
-        if unfinished or not self._choices:
-            return f"the stream ends, but choice {unfinished[0] if unfinished else 0} never finished"
-        return ""
+        for choice, row in self._choices.items():
+            if row is not FINISHED:
+                return f"the stream ends, but choice {choice} never finished"
+        return "" if self._choices else "the stream ends, but choice 0 never finished"

@@ -5,7 +5,7 @@ A request is a list of turns, the tools, and settings. Every piece knows the `pa
 neutral name: the same dialect writes them back, for another they are losses.
 """
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple, final
 
 import msgspec
 
@@ -33,6 +33,7 @@ class Cache(msgspec.Struct, frozen=True):
     """How long, in the source's words (5m, 1h); None is the provider's default."""
 
 
+@final
 class Text(Piece, kw_only=True):
     text: str
     cache: Cache | None = None
@@ -40,6 +41,7 @@ class Text(Piece, kw_only=True):
     """Whether the assistant refused with these words."""
 
 
+@final
 class Media(Piece, kw_only=True):
     """An image, a document, a recording: its content in base64, or where it is."""
 
@@ -59,6 +61,7 @@ class Media(Piece, kw_only=True):
     cache: Cache | None = None
 
 
+@final
 class Thought(Piece, kw_only=True):
     """Reasoning of an earlier turn."""
 
@@ -77,6 +80,7 @@ class Thought(Piece, kw_only=True):
         return self.signature is not None and self.signature.redacted
 
 
+@final
 class Call(Piece, kw_only=True):
     """A tool call of an earlier turn."""
 
@@ -89,6 +93,7 @@ class Call(Piece, kw_only=True):
     cache: Cache | None = None
 
 
+@final
 class Foreign(Piece, kw_only=True):
     """A part that only its own dialect understands: a server tool's call or result, a compaction."""
 
@@ -99,6 +104,7 @@ class Foreign(Piece, kw_only=True):
     """What it says as text, where it is more or less that."""
 
 
+@final
 class Result(Piece, kw_only=True):
     """What a tool call gave."""
 
@@ -180,6 +186,15 @@ class Format(Piece, kw_only=True):
     strict: bool | None = None
 
 
+class ToolName(NamedTuple):
+    """What a tool is called by the client."""
+
+    namespace: str
+    name: str
+    custom: bool
+    """Whether its input is free text."""
+
+
 class Request(Piece, kw_only=True):
     """Settings that are None were not said. `paths` tells where each that was said stands in the source's body."""
 
@@ -190,6 +205,8 @@ class Request(Piece, kw_only=True):
     tools: list[Tool] = []
     held: list[tuple[str, str]] = []
     """(path, what) of content that the source's provider holds: without it nobody else can answer."""
+    renamed: dict[str, ToolName] | None = None
+    """What a writer's names of tools stand for, where they are not the client's or the tool is a custom one."""
 
     model: str = ""
     stream: bool | None = None
@@ -228,6 +245,6 @@ class Request(Piece, kw_only=True):
 SETTINGS: Final = tuple(
     name
     for name in Request.__struct_fields__
-    if name not in ("path", "extra", "noise", "source", "paths", "turns", "tools", "held")
+    if name not in ("path", "extra", "noise", "source", "paths", "turns", "tools", "held", "renamed")
 )
 """The names of the settings, in the order of the tables in the documentation."""

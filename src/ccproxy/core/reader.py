@@ -36,11 +36,13 @@ from .signatures import Sealed, unseal
 from .spi import Context, Quirk
 from .vocab import ErrorKind, PartKind, Usage
 
+_FRAME: Final = re.compile(rb"(?:event: ?(.*)\n)?data: ?(.*)\n\n")  # as most are
 _BODY: Final = re.compile(rb"\s*(?:error:\s*)?[{\[<]")  # an unfinished line is no body unless it begins like one
 _LONE_RETURN: Final = re.compile(rb"\r(?!\n)")
 _FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:")
 _TWINS_AFTER: Final = 16  # deltas of a part, before it is worth while to look for what their frames share
 _NEVER: Final = 1 << 60
+_FEW: Final = 8  # so many frames, or a run of which only so small a part is regular, are not tried again
 _EXCERPT: Final = 120  # characters of unintelligible input that an error message shows
 
 
@@ -53,48 +55,50 @@ class BaseReader:
     quirks: ClassVar[Mapping[str, Callable[[], Quirk]]] = {}
     _decoder: ClassVar[msgspec.json.Decoder[Any]]
 
+    # What begins the same in every stream is the class's: there is a reader for each, and most streams are short.
+    finished = False
+    started = False
+    model = ""
+    """The model, as the stream names it."""
+    kept = 0
+    offset = 0
+    """Bytes before the read under way."""
+    array = False
+    next_part = 0
+    part = -1
+    """The part that the last typed frame extends."""
+    told: dict[int, list[str]] | None = None
+    """What typed frames have said, by part, for dialects that repeat it at a part's end."""
+    _run: Run | None = None  # the shape of the last regular delta frame: its data after this head
+    _head = b"\0"
+    _head_size = 1
+    _twin: Run | None = None  # frames that are the same but for their text, all of one part
+    _twin_head = b"\0"
+    _twin_tail = b"\0"
+    _twin_part = -1
+    _twin_ends: tuple[bytes, bytes] | None = None  # those of one frame, until another has the same
+    _twin_wait = _TWINS_AFTER
+    _first_data = b""
+    _note = ""  # the first stray line, for the error message if nothing else comes
+    _block = b""  # the read under way,
+    _block_frame = 0  # and the frames before it
+    _frames = 0
+    _array_begun = False
+
     def __init_subclass__(cls) -> None:
         cls._decoder = msgspec.json.Decoder(cls.delta_type)
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.finished = False
         self._max_frame = context.limits.max_frame
-        self.started = False
         self.seed = context.ids or ""
-        self.model = ""
-        """The model, as the stream names it."""
         self._decode = self._decoder.decode
         self._decode_lines = self._decoder.decode_lines
-        self._run: Run | None = None  # the shape of the last regular delta frame: its data after this head
-        self._head = b"\0"
-        self._head_size = 1
-        self._twin: Run | None = None  # frames that are the same but for their text, all of one part
-        self._twin_head = b"\0"
-        self._twin_tail = b"\0"
-        self._twin_part = -1
-        self._twin_ends: tuple[bytes, bytes] | None = None  # those of one frame, until another has the same
-        self._twin_wait = _TWINS_AFTER
-        self._first_data = b""
-        self._note = ""  # the first stray line, for the error message if nothing else comes
-        self.kept = 0
-        self.offset = 0
-        """Bytes before the read under way."""
-        self._block = b""  # the read under way,
-        self._block_frame = 0  # and the frames before it
-        self._frames = 0
         self._marks: list[tuple[int, int]] = []  # (events when a frame began, its number)
-        self.array = False
-        self._array_begun = False
         self._starts: list[int] = []  # where the elements of the block begin, if it is an array's
-        self._repairs = [self.quirks[name]() for name in context.quirks]
+        self._repairs = [self.quirks[name]() for name in context.quirks] if context.quirks else []
         self._call_ids: set[tuple[int, str]] = set()
         self._halves: dict[int, str] = {}  # the first half of a character whose second half is to come, by part
-        self.next_part = 0
-        self.part = -1
-        """The part that the last typed frame extends."""
-        self.told: dict[int, list[str]] | None = None
-        """What typed frames have said, by part, for dialects that repeat it at a part's end."""
         self.events: list[Event] = []
         """The events of the read under way."""
 
@@ -137,13 +141,18 @@ class BaseReader:
             no_run = len(block)
         while position < len(block) and not self.finished:
             if position >= no_run and block.startswith(self._head, position):
-                read, no_run = self._read_run(block, position)
-                if read:
-                    position = no_run
+                start = position
+                position, no_run = self._read_run(block, start)
+                if position > start:
                     continue
-            end, after = end_of_frame(block, position, returns)
-            self._read_raw(block[position:end])
-            position = after
+            match = None if returns else _FRAME.match(block, position)
+            if match is not None:
+                self._read_frame(block[position : match.start(2)], match[1], match[2])
+                position = match.end()
+            else:
+                end, after = end_of_frame(block, position, returns)
+                self._read_raw(block[position:end])
+                position = after
         return self.events
 
     def _read_elements(self, block: bytes, ends: Sequence[int]) -> None:
@@ -156,7 +165,7 @@ class BaseReader:
             self._mark()
             if len(raw) > self._max_frame:
                 self.too_large()
-            elif not self._read_delta(raw, raw):
+            elif not self._read_typed(raw):
                 self._read_data("", raw)
 
     def _skip_bom(self, block: bytes) -> int:
@@ -271,7 +280,7 @@ class BaseReader:
         if not self.finished:
             self._first_data = self._first_data or dumps(payload)
             self._mark()
-            self._handle(event, payload)
+            self._take(event, self._repaired(payload))
         return self.events
 
     def close(self, tail: bytes) -> list[Event]:
@@ -332,10 +341,10 @@ class BaseReader:
         self._marks.append((len(self.events), self._frames))
         self._frames += 1
 
-    def _read_run(self, block: bytes, start: int) -> tuple[bool, int]:
-        """Whether frames from `start` on were read as one run; where it ends, before which none is tried again."""
+    def _read_run(self, block: bytes, start: int) -> tuple[int, int]:
+        """Where the frames from `start` on that were read as one run end; before which place none is tried again."""
         if self._run is None or self._halves:
-            return False, start + 1
+            return start, start + 1
         if self._twin is not None and block.startswith(self._twin_head, start):
             lines, count, end = self._twin.lines(block, start)
             try:
@@ -345,24 +354,41 @@ class BaseReader:
             if texts and len(texts) == count and all(texts):
                 self.part = self._twin_part
                 self._add_run(texts)
-                return True, end
+                return end, end
         lines, count, end = self._run.lines(block, start)
+        stop = again = end
         try:
             frames = self._decode_lines(lines)
         except JSONError:
-            return False, end
+            frames, size = self._decode_some(lines)
+            stop = start + size + len(frames) * self._run.size
+            if _FEW < count < _FEW * len(frames):  # else what was looked at in vain would be the most of it
+                again = stop + 1
+            count = len(frames)
         if len(frames) != count or not frames or not self.text_of(frames[0]):
-            return False, max(end, start + 1)
+            return start, max(again, start + 1)
         texts = self.texts_of(frames)
         if len(texts) != count or not all(texts):
-            return False, end
+            return start, again
         self._twin_wait -= count
         if self._twin_wait <= 0:
             last = lines.rsplit(b"\n", 2)[-2:] if self._twin_part < 0 else [lines.rpartition(b"\n")[2]]
             for data, text in zip(reversed(last), reversed(texts), strict=False):
                 self._find_twin(data, text)
         self._add_run(texts)
-        return True, end
+        return stop, again
+
+    def _decode_some(self, lines: bytes) -> tuple[list[Any], int]:
+        """The frames before the first line that is none, and how long their lines are."""
+        frames: list[Any] = []
+        size = 0
+        for line in lines.split(b"\n"):
+            try:
+                frames.append(self._decode(line))
+            except JSONError:
+                break
+            size += len(line)
+        return frames, size
 
     def _add_run(self, texts: list[str]) -> None:
         self._marks.append((len(self.events), self._frames))
@@ -375,13 +401,27 @@ class BaseReader:
             self.told[self.part] += texts
         self.events.append(Delta(self.part, texts))
 
+    def _read_frame(self, head: bytes, event: bytes | None, data: bytes) -> None:
+        """One frame as most are: a line of data, with or without a name before it."""
+        events = self.events
+        known = len(events)
+        self._marks.append((known, self._frames))
+        self._frames += 1
+        if len(head) + len(data) > self._max_frame:
+            self.too_large()
+            return
+        self._read_data("" if event is None else event.decode("utf-8", "replace"), data)
+        if len(events) > known and type(events[-1]) is Delta and head != self._head and not self._repairs:
+            self._run = run_after(head)  # more of its kind may follow
+            self._head = head
+            self._head_size = len(head)
+
     def _read_raw(self, raw: bytes) -> None:
         """One frame, with line ends around it or nothing but those."""
         raw = raw.strip(b"\r\n")
         if not raw:
             return
-        self._marks.append((len(self.events), self._frames))
-        self._frames += 1
+        self._mark()
         if len(raw) > self._max_frame:
             self.too_large()
             return
@@ -391,29 +431,24 @@ class BaseReader:
                 self._stray(frame.stray)
             elif frame.comment:
                 self.ping()
-        elif not self._read_delta(raw, frame.data):
+        elif not self._read_typed(frame.data):
             self._read_data(frame.event.decode("utf-8", "replace"), frame.data)
 
     def too_large(self) -> None:
         """Give up: the frame at hand is longer than the limit."""
         self.fail("too_large", f"a frame is longer than the limit max_frame of {self.context.limits.max_frame} bytes")
 
-    def _read_delta(self, raw: bytes, data: bytes) -> bool:
-        if not self.started or self._repairs:
+    def _read_typed(self, data: bytes) -> bool:
+        """Whether the data is that of a regular delta frame, which then was read."""
+        if not self.started or self._repairs or self._halves:
             return False
         try:
             text = self.text_of(self._decode(data))
         except JSONError:
             return False
-        if not text or self._halves:
-            return False
-        self.extend([text])
-        head = Run.head_of(raw, data)
-        if head and head != self._head:
-            self._run = run_after(head)
-            self._head = head
-            self._head_size = len(head)
-        return True
+        if text:
+            self.extend([text])
+        return bool(text)
 
     def _read_data(self, event: str, data: bytes) -> None:
         if data.startswith(b"[DONE]"):
@@ -433,28 +468,27 @@ class BaseReader:
         if self.array and not self.started and payload.get("error"):
             self.report(payload)
             return
-        self._handle(event, cast("dict[str, Any]", payload))
+        self._take(event, self._repaired(payload) if self._repairs else payload)
 
     def _end_of_stream(self) -> None:
         for quirk in self._repairs:
-            self._handle_repaired("", quirk.release())
+            self._take("", quirk.release())
         if not self.finished:
             self.end_of_stream()
 
-    def _handle(self, event: str, payload: Mapping[str, Any]) -> None:
+    def _repaired(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         for quirk in self._repairs:
             payload = quirk.repair(dict(payload))
-        self._handle_repaired(event, payload)
+        return payload
 
-    def _handle_repaired(self, event: str, payload: Mapping[str, Any]) -> None:
-        if not payload:
-            return
-        try:
-            self.handle(event, Fields(payload))
-        except FieldError as error:
-            self.fail("protocol", f"{error}{f' (in {event})' if event else ''}")
-        except RecursionError:
-            self.fail("protocol", "the data is nested too deep")
+    def _take(self, event: str, payload: Mapping[str, Any]) -> None:
+        if payload:
+            try:
+                self.handle(event, Fields(payload))
+            except FieldError as error:
+                self.fail("protocol", f"{error}{f' (in {event})' if event else ''}")
+            except RecursionError:
+                self.fail("protocol", "the data is nested too deep")
 
     def _stray(self, stray: bytes) -> None:
         """Lines that are no events: an error body in the place of a stream, or noise."""

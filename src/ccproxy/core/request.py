@@ -7,7 +7,7 @@ is reported as lost by `RequestWriter.write`, so no dialect can forget to.
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
@@ -16,6 +16,7 @@ from .errors import RequestRefused
 from .fields import Fields
 from .losses import Losses
 from .model import SETTINGS, Call, Effort, Foreign, Media, Part, Piece, Request, Result, Text, Thought, Tool, Turn
+from .model import ToolName as ToolName
 from .parts import call_id, digest, flat_name
 from .signatures import Sealed, belongs
 from .spi import RequestOptions
@@ -24,6 +25,23 @@ from .vocab import LossKind
 _VERSION: Final = re.compile(r"(?:-(?:latest|preview|exp|\d[\d.]*))+$|@.*$|:[^/]*$")
 _NOT_IN_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]|^(?=[0-9-])")  # Gemini's begin with a letter or `_`
 _NAME_LENGTH: Final = 64
+_NAME: Final = re.compile(rf"(?![0-9-])[a-zA-Z0-9_-]{{,{_NAME_LENGTH}}}")
+
+Setting = tuple[str, str, Callable[[Fields, str], object]]
+"""A setting of a dialect: its key on the wire, its neutral name, and how it is read."""
+
+_LINKED: Final = frozenset({Call, Result})
+_HOLD_FOREIGN: Final = frozenset({Foreign, Result})
+_OPTIONAL: Final[Mapping[type[Piece], tuple[str, ...]]] = {
+    Text: ("cache",),
+    Media: ("cache",),
+    Thought: ("cache",),
+    Call: ("cache",),
+    Result: ("cache",),
+    Turn: ("name",),
+    Tool: ("cache", "grammar"),
+}
+"""What a piece may have that `_report` looks for by itself: a truthy value that a dialect does not keep is lost."""
 
 
 class RequestReader:
@@ -46,6 +64,13 @@ class RequestReader:
             setattr(self.request, name, value)
             self.request.paths[name] = path
 
+    def set_each(self, body: Fields, settings: Iterable[Setting]) -> None:
+        """The settings that were said, of an object that has them."""
+        raw = body.raw
+        for key, name, read in settings:
+            if raw.get(key) is not None:
+                self.set(name, read(body, key), body.at(key))
+
     # What a dialect adds
 
     def body(self, body: Fields) -> None:
@@ -62,15 +87,23 @@ class RequestWriter:
     """What it keeps of each piece beyond what every dialect does, by the piece's class name in lower case."""
     _missing: ClassVar[tuple[str, ...]]
     """The settings that it does not have."""
+    _unkept: ClassVar[Mapping[type[Piece], Collection[str]]]
+    """What it does not keep of each piece."""
 
     def __init_subclass__(cls) -> None:
         cls._missing = tuple(name for name in SETTINGS if name not in getattr(cls, "settings", SETTINGS))
+        keeps: Mapping[str, frozenset[str]] = getattr(cls, "keeps", {})
+        cls._unkept = {
+            kind: tuple(name for name in names if name not in keeps.get(kind.__name__.lower(), ()))
+            for kind, names in _OPTIONAL.items()
+        }
 
     def __init__(self, request: Request, options: RequestOptions, losses: Losses) -> None:
         self.request = request
         self.options = options
         self.losses = losses
         self.names = ToolNames(request)
+        request.renamed = dict(self.names.restore)
         self.own = request.source == self.dialect
         """Whether `extra` is this dialect's."""
         self.last = request.turns[-1].path if request.turns else ""
@@ -84,7 +117,8 @@ class RequestWriter:
     def write(self) -> dict[str, Any]:
         """The body. Raises `RequestRefused` for what can't be served honestly."""
         if not self.own:
-            self._reword()
+            if not kinds(self.request.turns).isdisjoint(_HOLD_FOREIGN):
+                self._reword()
             self._report()
             link(self.request, self.losses)
         return self.body()
@@ -130,10 +164,10 @@ class RequestWriter:
     def _reword(self) -> None:
         """Put text in the place of what only the source knows as more than that."""
         for turn in self.request.turns:
-            turn.parts = [self._in_words(part) if isinstance(part, Foreign) else part for part in turn.parts]
+            turn.parts = [self._in_words(part) if type(part) is Foreign else part for part in turn.parts]
             for part in turn.parts:
-                if isinstance(part, Result):
-                    part.parts = [self._in_words(one) if isinstance(one, Foreign) else one for one in part.parts]
+                if type(part) is Result:
+                    part.parts = [self._in_words(one) if type(one) is Foreign else one for one in part.parts]
 
     def _in_words(self, part: Foreign) -> Foreign | Text:
         if part.words is None:
@@ -145,12 +179,12 @@ class RequestWriter:
         request = self.request
         for name in self._missing:
             value = getattr(request, name)
-            if value not in (None, "", DEFAULTS.get(name)):
+            if value is not None and value not in ("", DEFAULTS.get(name)):
                 self.lose(self.setting(name), f"{name}: there is no such setting")
+        unkept = self._unkept
         for piece in pieces(request):
-            kept = self.keeps.get(type(piece).__name__.lower(), frozenset())
-            for name in _OPTIONAL.get(type(piece), ()):
-                if name not in kept and getattr(piece, name):
+            for name in unkept.get(type(piece), ()):
+                if getattr(piece, name):
                     self.lose(piece, f"{name}: there is no place for it")
             for name in piece.extra:
                 self.lose(f"{piece.path}.{name}" if piece.path else name, f"{name}: there is no such field")
@@ -171,17 +205,6 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 }
 """What is so without being said where the dialect has no such setting: to leave it out loses nothing."""
 
-_OPTIONAL: Final[Mapping[type[Piece], tuple[str, ...]]] = {
-    Text: ("cache",),
-    Media: ("cache",),
-    Thought: ("cache",),
-    Call: ("cache",),
-    Result: ("cache",),
-    Turn: ("name",),
-    Tool: ("cache", "grammar"),
-}
-"""What a piece may have that `_report` looks for by itself: a truthy value that a dialect does not keep is lost."""
-
 
 def pieces(request: Request) -> Iterator[Piece]:
     """Everything that has a path and extra fields, but parts that stand for themselves (`Foreign`)."""
@@ -193,10 +216,18 @@ def pieces(request: Request) -> Iterator[Piece]:
     for turn in request.turns:
         yield turn
         for part in turn.parts:
-            if not isinstance(part, Foreign):
+            if type(part) is not Foreign:
                 yield part
-            if isinstance(part, Result):
-                yield from (one for one in part.parts if not isinstance(one, Foreign))
+            if type(part) is Result:
+                yield from (one for one in part.parts if type(one) is not Foreign)
+
+
+def kinds(turns: Iterable[Turn]) -> set[type[Part]]:
+    """Which kinds of parts there are, so that nobody goes looking for others."""
+    found: set[type[Part]] = set()
+    for turn in turns:
+        found.update(map(type, turn.parts))
+    return found
 
 
 def usable(signature: Sealed | None, scheme: str, model: str) -> bool:
@@ -225,14 +256,14 @@ def link(request: Request, losses: Losses) -> None:
     a result: no provider takes them.
     """
     request.turns = _joined(request.turns)  # first, as calls that are turns of their own are still calls of one answer
-    if not any(isinstance(part, Call | Result) for turn in request.turns for part in turn.parts):
+    if kinds(request.turns).isdisjoint(_LINKED):
         return
     waiting: dict[tuple[str, str], deque[_Waiting]] = {}
     ids: set[str] = set()
     turns: list[Turn] = []
     for turn in request.turns:
-        results = [part for part in turn.parts if isinstance(part, Result)]
-        others = [part for part in turn.parts if not isinstance(part, Result)]
+        results = [part for part in turn.parts if type(part) is Result]
+        others = [part for part in turn.parts if type(part) is not Result]
         for position, result in enumerate(results):
             asked = _asked(result, waiting)
             asked.place.parts.append(result)
@@ -240,7 +271,7 @@ def link(request: Request, losses: Losses) -> None:
                 losses.add("order", None, "the result follows its call at once", result.path)
         if others or not results:
             turns.append(msgspec.structs.replace(turn, parts=others))
-        calls = [part for part in others if isinstance(part, Call)]
+        calls = [part for part in others if type(part) is Call]
         place = Turn(role="user", path=turn.path)  # of the results of these calls
         if calls:
             turns.append(place)
@@ -275,7 +306,7 @@ def join_thoughts(request: Request, scheme: str, model: str) -> None:
         pieces: list[Thought] = []  # unsigned, one after the other
         gone: set[int] = set()
         for part in (part for turn in turns for part in turn.parts):
-            if not isinstance(part, Thought) or part.group:
+            if type(part) is not Thought or part.group:
                 pieces.clear()
             elif part.signature is None and part.goes_on and pieces and not part.extra:
                 pieces[-1].text += part.text
@@ -339,15 +370,6 @@ def _joined(turns: Iterable[Turn]) -> list[Turn]:
     return out
 
 
-class ToolName(NamedTuple):
-    """What a tool is called by the client."""
-
-    namespace: str
-    name: str
-    custom: bool
-    """Whether its input is free text."""
-
-
 class ToolNames:
     """One flat name for each tool, of letters, digits, `_` and `-`, at most 64 of them, as every provider takes it."""
 
@@ -361,7 +383,7 @@ class ToolNames:
                 self._enter(tool.namespace, tool.name, tool.kind == "custom")
         for turn in request.turns:
             for part in turn.parts:
-                if isinstance(part, Call):
+                if type(part) is Call:
                     self._enter(part.namespace, part.name, part.custom)
 
     def flat(self, namespace: str, name: str) -> str:
@@ -373,10 +395,9 @@ class ToolNames:
         known = self._flat.get((namespace, name))
         if known is not None:
             return known
-        whole = flat_name(namespace, name)
-        flat = _NOT_IN_NAME.sub("_", whole)
-        if flat != whole or len(flat) > _NAME_LENGTH or flat in self._taken:
-            flat = f"{flat[: _NAME_LENGTH - 9]}_{digest(namespace, name)[:8]}"
+        flat = flat_name(namespace, name) if namespace else name
+        if _NAME.fullmatch(flat) is None or flat in self._taken:
+            flat = f"{_NOT_IN_NAME.sub('_', flat)[: _NAME_LENGTH - 9]}_{digest(namespace, name)[:8]}"
         self._flat[namespace, name] = flat
         self._taken.add(flat)
         if custom or flat != name:

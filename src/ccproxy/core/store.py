@@ -121,30 +121,28 @@ class Recorder:
         self._store = store
         self._unsigned = unsigned
         self._model = model
-        self._assembler = Assembler()
-        self._assembles = part is None
-        self._part = part or self._assembler.part
+        self._assembler: Assembler | None = None
+        if part is None:
+            self._assembler = Assembler()
+            part = self._assembler.part
+        self._part = part
         self._before: dict[int, list[int]] = {}  # by choice: reasoning and text since the last call
         self._led: dict[int, list[int]] = {}  # by call: the parts before it
         self._call_of: dict[int, int] = {}  # by part
         self._ended: set[int] = set()  # calls
-        self._handlers: dict[type[Event], Callable[[Any], None]] = {
-            StreamStart: self._begin,
-            PartStart: self._start,
-            PartEnd: self._end,
-            Signature: self._sign,
-        }
 
     def on_events(self, events: list[Event], /) -> None:
-        if self._assembles:
+        if self._assembler is not None:
             self._assembler.on_events(events)
         for event in events:
-            handler = self._handlers.get(type(event))
-            if handler is not None:
-                handler(event)
-
-    def _begin(self, event: StreamStart) -> None:
-        self._model = self._model or event.model
+            if type(event) is PartStart:
+                self._start(event)
+            elif type(event) is PartEnd:
+                self._end(event)
+            elif type(event) is Signature:
+                self._sign(event)
+            elif type(event) is StreamStart:
+                self._model = self._model or event.model
 
     def _start(self, event: PartStart) -> None:
         if event.kind in ("tool", "custom_tool"):

@@ -12,7 +12,7 @@ import msgspec
 
 from .events import Delta, Event, PartEnd, PartStart
 from .losses import Losses
-from .request import ToolName
+from .model import ToolName
 
 Locate = Callable[[int, int], tuple[int, int]]
 """(frame number, byte offset) of the n-th event of the read under way, and of the m-th text in it."""

@@ -14,7 +14,6 @@ import msgspec
 BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
-_HEAD = re.compile(rb"(?:event:.*\n)?data: ")
 _RECONNECTION = re.compile(rb"(?:id|retry)(?::|\Z)|event\Z")  # fields of no use here, and an event without a name
 
 
@@ -168,21 +167,15 @@ def parse(raw: bytes) -> Frame:
 class Run:
     """Recognises frames of one shape that follow each other without a gap: a head, something on one line, a tail."""
 
-    __slots__ = ("_data", "_frames", "_size", "head", "tail")
+    __slots__ = ("_data", "_frames", "head", "size", "tail")
 
     def __init__(self, head: bytes, tail: bytes = b"") -> None:
         self.head = head
         self.tail = tail + b"\n\n"
-        self._size = len(self.head) + len(self.tail)
+        self.size = len(self.head) + len(self.tail)
         frame = re.escape(head) + b"(.*)" + re.escape(self.tail)
         self._data = re.compile(frame)
         self._frames = re.compile(b"(?:%b){1,256}" % frame.replace(b"(.*)", b".*"))
-
-    @staticmethod
-    def head_of(raw: bytes, data: bytes) -> bytes:
-        """What comes before the data in a frame that a run may be made of; "" if it is not of that shape."""
-        head = raw[: len(raw) - len(data)]
-        return head if raw.endswith(data) and _HEAD.fullmatch(head) and 13 not in raw and 10 not in data else b""
 
     def lines(self, block: bytes, start: int) -> tuple[bytes, int, int]:
         """What is between heads and tails from `start` on, a line each; how many they are, and where the run ends.
@@ -192,7 +185,7 @@ class Run:
         if start == 0:  # most reads are nothing but such frames
             data = self._data.findall(block)
             lines = b"\n".join(data)
-            if len(lines) + len(data) * (self._size - 1) + 1 == len(block):
+            if len(lines) + len(data) * (self.size - 1) + 1 == len(block):
                 return lines, len(data), len(block)
         match = self._frames.match(block, start)
         if match is None:

@@ -24,7 +24,7 @@ _ENVELOPE_FIELDS: Final = frozenset(
 class _Block:
     """An open content block."""
 
-    __slots__ = ("id", "input", "kind", "part")
+    __slots__ = ("extended_by", "id", "input", "kind", "part")
 
     def __init__(self, part: int, kind: PartKind, id: str = "", input: str = "") -> None:
         self.part = part
@@ -32,39 +32,33 @@ class _Block:
         self.kind: PartKind = kind
         self.input = input
         """Arguments that came whole with the start; they count if no delta follows."""
+        self.extended_by: type | None = None
+        """The typed delta that extends it."""
 
 
 class Reader(BaseReader):
     dialect: ClassVar[str] = "anthropic"
     delta_type = ContentBlockDelta
+    _id = ""
+    _latest = -1
+    _called = False
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._id = ""
         self._blocks: dict[int, _Block] = {}
         self._ended: dict[int, int] = {}  # the part of each index that was last closed
         self._texts: set[int] = set()
-        self._latest = -1
-        self._called = False
-        self._slots: dict[type, dict[int, int]] = {kind: {} for kind in DELTA_TYPES.values()}
         self._usage: dict[str, Any] = {}
         self._stop: dict[str, Any] = {}
         self._top: dict[str, Any] = {}
-        self._handlers: dict[str, Callable[[Fields], None]] = {
-            "message_start": self._message_start,
-            "content_block_start": self._block_start,
-            "content_block_delta": self._block_delta,
-            "content_block_stop": self._block_stop,
-            "message_delta": self._message_delta,
-            "message_stop": lambda _: self.end_of_stream(),
-            "ping": lambda _: self.ping(),
-            "error": lambda frame: self.report(frame.raw),
-        }
 
     def text_of(self, frame: ContentBlockDelta) -> str:
         delta = frame.delta
-        self.part = self._slots[type(delta)].get(frame.index, -1)
-        return delta.text if self.part >= 0 else ""
+        block = self._blocks.get(frame.index)
+        if block is None or type(delta) is not block.extended_by:
+            return ""
+        self.part = block.part
+        return delta.text
 
     def texts_of(self, frames: list[ContentBlockDelta]) -> list[str]:
         index = frames[0].index
@@ -73,11 +67,11 @@ class Reader(BaseReader):
 
     def handle(self, event: str, frame: Fields) -> None:
         name = frame.word("type") or event
-        if "error" in frame.raw and name not in self._handlers:
-            name = "error"
-        handler = self._handlers.get(name)
+        handler = _HANDLERS.get(name)
         if handler is not None:
-            handler(frame)
+            handler(self, frame)
+        elif "error" in frame.raw:
+            self.report(frame.raw)
         else:
             self.opaque(frame.raw)
 
@@ -107,7 +101,7 @@ class Reader(BaseReader):
         )
         self.end()
 
-    def _message_start(self, frame: Fields) -> None:
+    def on_message_start(self, frame: Fields) -> None:
         message = frame.fields("message")
         id = message.word("id")
         if self.started:
@@ -117,7 +111,9 @@ class Reader(BaseReader):
         self._id = id
         self.model = message.word("model")
         self._usage.update(message.noise("usage").raw)
-        extra = {key: value for key, value in message.raw.items() if key not in _ENVELOPE_FIELDS}
+        extra = {}
+        if not _ENVELOPE_FIELDS.issuperset(message.raw):
+            extra = {key: value for key, value in message.raw.items() if key not in _ENVELOPE_FIELDS}
         self.start(
             id,
             self.model,
@@ -129,7 +125,7 @@ class Reader(BaseReader):
             self._close(index)
         self._remember_stop(message)
 
-    def _block_start(self, frame: Fields) -> None:
+    def on_block_start(self, frame: Fields) -> None:
         self.start()
         index = frame.integer("index")
         self._open(self._latest + 1 if index is None else index, frame.fields("content_block"))
@@ -164,7 +160,7 @@ class Reader(BaseReader):
             )
         self._blocks[index] = opened
         if kind in DELTA_TYPES and not opened.input:
-            self._slots[DELTA_TYPES[kind]][index] = opened.part
+            opened.extended_by = DELTA_TYPES[kind]
         if kind == "text":
             self._texts.add(opened.part)
             self.delta(opened.part, block.text("text"))
@@ -176,7 +172,7 @@ class Reader(BaseReader):
         elif kind == "redacted":
             self._sign(opened.part, block.text("data"))
 
-    def _block_delta(self, frame: Fields) -> None:
+    def on_block_delta(self, frame: Fields) -> None:
         self.start()
         index = frame.integer("index")
         index = self._latest if index is None else index
@@ -196,7 +192,7 @@ class Reader(BaseReader):
                 self.fail("protocol", f"{name} for content block {index}, which is no open tool call")
                 return
             block.input = ""
-            self._slots[DELTA_TYPES[block.kind]][index] = block.part
+            block.extended_by = DELTA_TYPES[block.kind]
             self.delta(block.part, text)
             return
         part = block.part if block is not None else self._ended.get(index)
@@ -223,7 +219,7 @@ class Reader(BaseReader):
             self._texts.add(block.part)
         return block
 
-    def _block_stop(self, frame: Fields) -> None:
+    def on_block_stop(self, frame: Fields) -> None:
         index = frame.integer("index")
         self._close(self._latest if index is None else index)
 
@@ -231,16 +227,16 @@ class Reader(BaseReader):
         block = self._blocks.pop(index, None)
         if block is None:
             return
-        for slots in self._slots.values():
-            slots.pop(index, None)
         self._ended[index] = block.part
         self.delta(block.part, block.input)
         self.close_part(block.part)
 
-    def _message_delta(self, frame: Fields) -> None:
+    def on_message_delta(self, frame: Fields) -> None:
         self.start()
         self._remember_stop(frame.fields("delta"))
-        self._top.update({k: v for k, v in frame.raw.items() if k not in ("type", "delta", "usage")})
+        for key, value in frame.raw.items():
+            if key not in ("type", "delta", "usage"):
+                self._top[key] = value
         update = {key: value for key, value in frame.noise("usage").raw.items() if value is not None}
         if update:
             self._usage.update(update)
@@ -265,3 +261,15 @@ class Reader(BaseReader):
                 raw={self.dialect: citation.raw},
             )
         )
+
+
+_HANDLERS: Final[Mapping[str, Callable[[Reader, Fields], None]]] = {
+    "message_start": Reader.on_message_start,
+    "content_block_start": Reader.on_block_start,
+    "content_block_delta": Reader.on_block_delta,
+    "content_block_stop": Reader.on_block_stop,
+    "message_delta": Reader.on_message_delta,
+    "message_stop": lambda reader, _: reader.end_of_stream(),
+    "ping": lambda reader, _: reader.ping(),
+    "error": lambda reader, frame: reader.report(frame.raw),
+}

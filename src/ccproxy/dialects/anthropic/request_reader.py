@@ -4,7 +4,7 @@ What may be spelled in two ways is told apart by paths: a text that was the cont
 path without an index, and `Request.paths` also has what was said without need (`_said`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from ccproxy.core.errors import RequestRefused
@@ -26,7 +26,7 @@ from ccproxy.core.model import (
     Turn,
 )
 from ccproxy.core.parts import carried_id
-from ccproxy.core.request import RequestReader
+from ccproxy.core.request import RequestReader, Setting
 from ccproxy.core.signatures import Sealed, unseal
 from ccproxy.core.spi import RequestOptions
 from ccproxy.wire.json import dumps
@@ -61,6 +61,32 @@ _TOP: Final = (
     "metadata",
     "service_tier",
 )
+_OUTPUT: Final = frozenset({"output_config", "output_format", "thinking"})
+
+
+def _strings(parent: Fields, key: str) -> list[str]:
+    strings: list[str] = []
+    for position, value in enumerate(parent.list(key)):
+        if not isinstance(value, str):
+            raise FieldError(f"{parent.at(key)}[{position}]", "must be a string")
+        strings.append(value)
+    return strings
+
+
+def _tier(body: Fields, key: str) -> str:
+    word = body.text(key)
+    return TIER_READ.get(word, word)
+
+
+_ONE_BY_ONE: Final[tuple[Setting, ...]] = (
+    ("stream", "stream", Fields.flag),
+    ("max_tokens", "max_output", Fields.integer),
+    ("temperature", "temperature", Fields.real),
+    ("top_p", "top_p", Fields.real),
+    ("top_k", "top_k", Fields.integer),
+    ("stop_sequences", "stop", _strings),
+    ("service_tier", "tier", _tier),
+)
 
 
 class Reader(RequestReader):
@@ -78,17 +104,12 @@ class Reader(RequestReader):
         cache = _cache(body)
         request.extra = _rest(body, cache, *_TOP)
         self.set("model", model or None, "model")
-        self.set("stream", body.flag("stream"), "stream")
-        self.set("max_output", body.integer("max_tokens"), "max_tokens")
-        self.set("temperature", body.real("temperature"), "temperature")
-        self.set("top_p", body.real("top_p"), "top_p")
-        self.set("top_k", body.integer("top_k"), "top_k")
-        self.set("stop", _strings(body, "stop_sequences"), "stop_sequences")
-        tier = body.string("service_tier")
-        self.set("tier", None if tier is None else TIER_READ.get(tier, tier), "service_tier")
+        self.set_each(body, _ONE_BY_ONE)
         self.set("cache", cache, "cache_control")
-        self._metadata(body)
-        self._output(body)
+        if body.raw.get("metadata") is not None:
+            self._metadata(body.fields("metadata"))
+        if not body.raw.keys().isdisjoint(_OUTPUT):
+            self._output(body)
         self._held(body)
         for name in ("system", "tools"):
             self._said(body, name)
@@ -109,11 +130,10 @@ class Reader(RequestReader):
 
     # Settings
 
-    def _metadata(self, body: Fields) -> None:
-        metadata = body.fields("metadata")
+    def _metadata(self, metadata: Fields) -> None:
         self.set("user", metadata.string("user_id"), metadata.at("user_id"))
         rest = metadata.rest("user_id")
-        if rest or (body.raw.get("metadata") is not None and self.request.user is None):
+        if rest or self.request.user is None:
             self.request.extra["metadata"] = rest
 
     def _output(self, body: Fields) -> None:
@@ -158,9 +178,9 @@ class Reader(RequestReader):
         format = parent.fields(key)
         if format.text("type") != "json_schema":
             return False
-        if format.raw.get("schema") is None:
+        schema = format.mapping("schema")
+        if schema is None:
             raise _missing(format, "schema")
-        schema = dict(format.fields("schema").raw)
         self.set(
             "format",
             Format(path=format.path, kind="schema", schema=schema, strict=True, extra=format.rest("type", "schema")),
@@ -172,11 +192,12 @@ class Reader(RequestReader):
         container = body.raw.get("container")
         if isinstance(container, str):
             self.request.held.append(("container", f"the container {container!r}"))
-        elif body.fields("container").text("id"):
+        elif container is not None and body.fields("container").text("id"):
             self.request.held.append(("container.id", f"the container {body.fields('container').text('id')!r}"))
-        before = body.fields("thread").text("previous_message_id")
-        if before:
-            self.request.held.append(("thread.previous_message_id", f"the thread of {before!r}"))
+        if body.raw.get("thread") is not None:
+            before = body.fields("thread").text("previous_message_id")
+            if before:
+                self.request.held.append(("thread.previous_message_id", f"the thread of {before!r}"))
 
     def _choice(self, choice: Fields) -> None:
         kind = choice.text("type")
@@ -225,7 +246,7 @@ class Reader(RequestReader):
             kind="function",
             name=_required(tool, "name"),
             description=tool.text("description"),
-            schema=dict(tool.fields("input_schema").raw),
+            schema=tool.mapping("input_schema"),
             strict=tool.flag("strict"),
             cache=cache,
         )
@@ -238,13 +259,16 @@ class Reader(RequestReader):
             raise RequestRefused(message.at("role"), f"{role!r} is none of {', '.join(_ROLES)}")
         if message.raw.get("content") is None:
             raise _missing(message, "content")
-        parts = self._content(message, "content")
-        return Turn(path=message.path, extra=message.rest("role", "content"), role=_ROLES[role], parts=parts)
+        turn = Turn(path=message.path, role=_ROLES[role], parts=self._content(message, "content"))
+        if len(message.raw) > 2:
+            turn.extra = message.rest("role", "content")
+        return turn
 
     def _content(self, parent: Fields, key: str) -> list[Part]:
-        if type(parent.raw.get(key)) is str:
-            return [Text(path=parent.at(key), text=parent.text(key))]
-        if type(parent.raw.get(key)) is not list:
+        value = parent.raw.get(key)
+        if type(value) is str:
+            return [Text(path=parent.at(key), text=value)]
+        if type(value) is not list:
             raise parent.wrong(key, "a string or an array")
         return [self._block(block) for block in parent.each(key)]
 
@@ -301,7 +325,7 @@ class Reader(RequestReader):
         parts: list[Text | Media | Foreign] = []
         if block.raw.get("content") is not None:
             for part in self._content(block, "content"):
-                if not isinstance(part, Text | Media | Foreign):
+                if type(part) is Thought or type(part) is Call or type(part) is Result:
                     raise RequestRefused(part.path, "a tool result can't hold this")
                 parts.append(part)
         return Result(
@@ -374,6 +398,8 @@ def _found(block: Fields) -> Foreign:
 
 def _cache(parent: Fields) -> Cache | None:
     """A caching hint that says nothing else; another one is left to the extra fields."""
+    if parent.raw.get("cache_control") is None:
+        return None
     hint = parent.fields("cache_control")
     if hint.word("type") != "ephemeral" or hint.rest("type", "ttl"):
         return None
@@ -382,18 +408,6 @@ def _cache(parent: Fields) -> Cache | None:
 
 def _rest(parent: Fields, cache: Cache | None, *known: str) -> dict[str, Any]:
     return parent.rest(*known, "cache_control") if cache is not None else parent.rest(*known)
-
-
-def _strings(parent: Fields, key: str) -> list[str] | None:
-    if parent.raw.get(key) is None:
-        return None
-    values: Iterable[object] = parent.list(key)
-    strings: list[str] = []
-    for position, value in enumerate(values):
-        if not isinstance(value, str):
-            raise FieldError(f"{parent.at(key)}[{position}]", "must be a string")
-        strings.append(value)
-    return strings
 
 
 def _required(parent: Fields, key: str) -> str:

@@ -113,6 +113,8 @@ class SettingsWriter(RequestWriter):
     def sampling(self, thinks: bool) -> dict[str, Any]:
         """What the model takes of temperature, top_p and top_k."""
         out = self.sampling_as_read()
+        if not out:
+            return out
         why: dict[str, str] = {}
         if not SAMPLING_MODELS.search(self.model):
             why = dict.fromkeys(out, "the model takes none")

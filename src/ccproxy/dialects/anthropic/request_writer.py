@@ -5,7 +5,7 @@ depends on the model, and `maps` has the names.
 """
 
 from binascii import a2b_base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from msgspec.structs import replace
@@ -46,6 +46,8 @@ from .response import SCHEME
 from .schema import without_choices
 
 _SYSTEM: Final = ("system", "developer")
+_TEXT: Final = frozenset({"type", "text"})
+"""What a block has that is plain text and nothing else."""
 
 
 class Writer(SettingsWriter):
@@ -75,7 +77,8 @@ class Writer(SettingsWriter):
         out["messages"] = self._messages(turns)
         if out["messages"][-1]["role"] == "assistant" and not self.own:
             self._goes_on()
-        self._tools(out)
+        if self.own or request.tools or request.tool_choice is not None or request.parallel is not None:
+            self._tools(out)
         if self.own:
             self.thinking_as_read(out)
             out.update(self.sampling_as_read())
@@ -150,7 +153,7 @@ class Writer(SettingsWriter):
             self.drop(tool, f"{tool.name}: there is no such tool")
             return None
         whole: dict[str, Any] = {"name": self._name(tool.namespace, tool.name)}
-        if f"{tool.path}.type" in paths and self.own:
+        if self.own and f"{tool.path}.type" in paths:
             whole["type"] = "custom"
         if tool.description or (self.own and f"{tool.path}.description" in paths):
             whole["description"] = tool.description
@@ -187,27 +190,27 @@ class Writer(SettingsWriter):
         turns = self.request.turns
         if self.own:
             lead = sum(turn.path == "system" for turn in turns)
-        else:
-            lead = next((n for n, turn in enumerate(turns) if turn.role not in _SYSTEM), len(turns))
+            return turns[:lead], turns[lead:]
+        lead = 0
+        while lead < len(turns) and turns[lead].role in _SYSTEM:
+            lead += 1
         return turns[:lead], turns[lead:]
 
     def _placed(self, turns: Sequence[Turn]) -> list[Turn]:
         """System messages where they may stand: behind the user's, before the assistant's or at the end."""
         placed: list[Turn] = []
         waiting: list[Turn] = []
-        known = not NO_SYSTEM_MODELS.search(self.model)
         for turn in turns:
             if turn.role in _SYSTEM:
-                if known:
-                    waiting.append(turn)
-                else:
+                if NO_SYSTEM_MODELS.search(self.model):
                     placed.append(self._as_user(turn, "the model takes no system message here"))
+                else:
+                    waiting.append(turn)
                 continue
-            if turn.role == "assistant":
+            if waiting and turn.role == "assistant":
                 self._release(waiting, placed)
-            elif waiting:
-                for system in waiting:
-                    self.lose_each(system, "role: a system message stands behind the user's", "order")
+            for system in waiting:
+                self.lose_each(system, "role: a system message stands behind the user's", "order")
             placed.append(turn)
         self._release(waiting, placed)
         return placed
@@ -261,7 +264,7 @@ class Writer(SettingsWriter):
 
     def _content(self, parts: Sequence[Part], blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
         """A single text as a string: of this dialect if it was one, of another if it is nothing but text."""
-        single = len(blocks) == 1 and blocks[0].keys() == {"type", "text"}
+        single = len(blocks) == 1 and blocks[0].keys() == _TEXT
         if single and (not self.own or not parts[0].path.endswith("]")):
             text: str = blocks[0]["text"]
             return text
@@ -281,37 +284,38 @@ class Writer(SettingsWriter):
     def _blocks(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
         blocks: list[dict[str, Any]] = []
         for together in _grouped(parts):
-            if isinstance(together, list):
-                block = self._thoughts(together)
-            else:
-                block = self._block(together)
+            block = self._thoughts(together) if isinstance(together, list) else self._block(together)
             if block is not None:
                 blocks.append(block)
         return blocks
 
     def _block(self, part: Part) -> dict[str, Any] | None:
-        match part:
-            case Text():
-                return self._text(part)
-            case Media():
-                return self._media(part)
-            case Thought():
-                return self._thoughts([part])
-            case Call():
-                whole = {
-                    "type": "tool_use",
-                    "id": carry_id(part.id),
-                    "name": self._name(part.namespace, part.name),
-                    "input": self._input(part),
-                }
-                return {**whole, **self._cache(part, part.cache), **self.extra(part)}
-            case Result():
-                return self._result(part)
-            case Foreign():
-                if self.own:
-                    return part.payload
-                self.drop(part, f"{part.kind}: only {self.request.source} knows it")
-                return None
+        if type(part) is Text:
+            return self._text(part)
+        if type(part) is Call:
+            whole = {
+                "type": "tool_use",
+                "id": carry_id(part.id),
+                "name": self._name(part.namespace, part.name),
+                "input": self._input(part),
+            }
+            return self._with_own(whole, part)
+        if type(part) is Result:
+            return self._result(part)
+        if type(part) is Thought:
+            return self._thoughts([part])
+        if type(part) is Media:
+            return self._media(part)
+        if self.own:
+            return part.payload
+        self.drop(part, f"{part.kind}: only {self.request.source} knows it")
+        return None
+
+    def _with_own(self, whole: dict[str, Any], part: Text | Call) -> dict[str, Any]:
+        """With its caching hint, and its own fields if they are this dialect's."""
+        if part.cache is not None:
+            whole["cache_control"] = self.hint(part.cache, part.path)
+        return {**whole, **part.extra} if self.own else whole
 
     def _text(self, text: Text) -> dict[str, Any] | None:
         if not self.own and not text.text.strip():
@@ -319,7 +323,7 @@ class Writer(SettingsWriter):
             return None
         if text.refusal:
             self.lose(text, "refusal: written as text", "refusal")
-        return {"type": "text", "text": text.text, **self._cache(text, text.cache), **self.extra(text)}
+        return self._with_own({"type": "text", "text": text.text}, text)
 
     def _thoughts(self, thoughts: Sequence[Thought]) -> dict[str, Any] | None:
         """One block of reasoning; the last thought of a group has its signature."""
@@ -430,11 +434,12 @@ class Writer(SettingsWriter):
 
     def _limit_breakpoints(self, system: Sequence[Turn]) -> None:
         """Those of tools and system text are kept, and the last ones of the messages."""
-        pieces = [*self.request.tools, *(part for turn in self.request.turns for part in _all_parts(turn))]
-        marked = [piece for piece in pieces if piece.cache is not None]
+        tools = [tool for tool in self.request.tools if tool.cache is not None]
+        marked = [*tools, *_marked(self.request.turns)]
         room = BREAKPOINTS - (self.request.cache is not None)
-        fixed = sum(tool.cache is not None for tool in self.request.tools)
-        fixed += sum(part.cache is not None for turn in system for part in _all_parts(turn))
+        if len(marked) <= room:
+            return
+        fixed = len(tools) + len(_marked(system))
         late = max(0, room - fixed)
         kept = [*marked[: min(fixed, room)], *(marked[fixed:][-late:] if late else [])]
         for piece in marked:
@@ -459,28 +464,31 @@ def keeps_unsigned(options: RequestOptions, model: str) -> bool:
     return options.unsigned_thinking == "keep"
 
 
-def _all_parts(turn: Turn) -> Iterator[Text | Media | Call | Result]:
-    """The parts that may be marked for caching."""
-    for part in turn.parts:
-        if isinstance(part, Result):
-            yield from (one for one in part.parts if not isinstance(one, Foreign))
-        if not isinstance(part, Foreign | Thought):
-            yield part
+def _marked(turns: Iterable[Turn]) -> list[Text | Media | Call | Result]:
+    """The parts that are marked for caching."""
+    marked: list[Text | Media | Call | Result] = []
+    for turn in turns:
+        for part in turn.parts:
+            if type(part) is Result:
+                marked += [one for one in part.parts if type(one) is not Foreign and one.cache is not None]
+            if type(part) is not Foreign and type(part) is not Thought and part.cache is not None:
+                marked.append(part)
+    return marked
 
 
-def _grouped(parts: Sequence[Part]) -> Iterator[Part | list[Thought]]:
+def _grouped(parts: Sequence[Part]) -> list[Part | list[Thought]]:
     """The parts, with neighbouring thoughts of one group together."""
-    group: list[Thought] = []
+    grouped: list[Part | list[Thought]] = []
     for part in parts:
-        if group and not (isinstance(part, Thought) and part.group == group[0].group):
-            yield group
-            group = []
-        if isinstance(part, Thought) and part.group:
-            group.append(part)
+        if type(part) is Thought and part.group:
+            before = grouped[-1] if grouped else None
+            if isinstance(before, list) and before[0].group == part.group:
+                before.append(part)
+            else:
+                grouped.append([part])
         else:
-            yield part
-    if group:
-        yield group
+            grouped.append(part)
+    return grouped
 
 
 def _source(media: Media) -> dict[str, Any]:

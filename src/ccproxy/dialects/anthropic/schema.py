@@ -189,28 +189,29 @@ def _required(schema: dict[str, Any]) -> list[str]:
 
 def _check_references(root: dict[str, Any]) -> None:
     """Refuse a schema that holds itself, or parts that are elsewhere."""
-    open_: dict[str, bool] = {}
-
-    def visit(value: Any) -> None:
-        if isinstance(value, list):
-            for one in value:
-                visit(one)
-        if not isinstance(value, dict):
-            return
-        reference = value.get("$ref")
-        if isinstance(reference, str) and open_.get(reference) is not False:
-            if open_.get(reference):
-                raise Unbound(f"{reference} holds itself")
-            open_[reference] = True
-            visit(_resolved(root, reference))
-            open_[reference] = False
-        for key, one in value.items():
-            if key not in _DEFINITIONS:
-                visit(one)
-
-    visit(root)
+    within: dict[str, bool] = {}
+    _follow(root, root, within)
     for key in _DEFINITIONS:
-        visit(list(root[key].values()) if isinstance(root.get(key), dict) else None)
+        _follow(list(root[key].values()) if isinstance(root.get(key), dict) else None, root, within)
+
+
+def _follow(value: Any, root: dict[str, Any], within: dict[str, bool]) -> None:
+    """Check the references in a value; `within` has those met, and whether the value is what one stands for."""
+    if isinstance(value, list):
+        for one in value:
+            _follow(one, root, within)
+    if not isinstance(value, dict):
+        return
+    reference = value.get("$ref")
+    if isinstance(reference, str) and within.get(reference) is not False:
+        if within.get(reference):
+            raise Unbound(f"{reference} holds itself")
+        within[reference] = True
+        _follow(_resolved(root, reference), root, within)
+        within[reference] = False
+    for key, one in value.items():
+        if key not in _DEFINITIONS:
+            _follow(one, root, within)
 
 
 def _resolved(root: dict[str, Any], reference: str) -> Any:

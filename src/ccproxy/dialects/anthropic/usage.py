@@ -22,12 +22,13 @@ _KNOWN: Final = frozenset(
 def read(raw: Mapping[str, Any]) -> Usage:
     """Usage from the merged object of message_start and message_delta."""
     usage = Fields(raw, "usage")
-    creation = usage.noise("cache_creation")
-    ttl = {
-        name: count
-        for name, key in (("5m", "ephemeral_5m_input_tokens"), ("1h", "ephemeral_1h_input_tokens"))
-        if (count := creation.number(key)) is not None
-    }
+    ttl: dict[str, int] = {}
+    if "cache_creation" in raw:
+        creation = usage.noise("cache_creation")
+        for name, key in (("5m", "ephemeral_5m_input_tokens"), ("1h", "ephemeral_1h_input_tokens")):
+            count = creation.number(key)
+            if count is not None:
+                ttl[name] = count
     return Usage(
         input=usage.number("input_tokens"),
         cache_read=usage.number("cache_read_input_tokens"),
@@ -35,7 +36,7 @@ def read(raw: Mapping[str, Any]) -> Usage:
         cache_write_ttl=ttl or None,
         output=usage.number("output_tokens"),
         reasoning=usage.noise("output_tokens_details").number("thinking_tokens"),
-        extra=tuple(key for key, value in raw.items() if key not in _KNOWN and value),
+        extra=() if _KNOWN.issuperset(raw) else tuple(key for key, value in raw.items() if key not in _KNOWN and value),
         raw={"anthropic": dict(raw)},
     )
 

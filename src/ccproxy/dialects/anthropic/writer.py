@@ -89,11 +89,14 @@ class Writer(BaseWriter):
             return
         if event.logprobs:
             self.losses.add("logprobs", event.part, "log probabilities")
-        for text in event.texts:
-            if text:
-                if not self._begun:
-                    self._begin(part)
-                self._text(part, response.escape(text) if part.start.kind == "custom_tool" else text)
+        texts = [text for text in event.texts if text]
+        if texts and not self._begun:
+            self._begin(part)
+        if part.start.kind == "custom_tool":
+            for text in texts:
+                self._text(part, response.escape(text))
+        elif texts:
+            self.out.append(self.encode_texts(event.part, texts))
 
     def _text(self, part: Part, text: str) -> None:
         name, field = _DELTA[part.start.kind]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from ccproxy.core.events import Finish, Signature, StreamError
+from ccproxy.core.events import Delta, Finish, Signature, StreamError
 from ccproxy.core.fields import Fields
 from ccproxy.core.parts import call_id
 from ccproxy.core.reader import BaseReader
@@ -73,6 +73,7 @@ class _Choice:
 class Reader(BaseReader):
     dialect: ClassVar[str] = SCHEME
     delta_type = Chunk
+    _blocked: str | None = None
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -85,7 +86,6 @@ class Reader(BaseReader):
         self._twin_counts = msgspec.Raw()  # that of the twins
         self._told: dict[str, Any] = {}
         self._top: dict[str, Any] = {}
-        self._blocked: str | None = None
 
     # The typed way
 
@@ -128,7 +128,7 @@ class Reader(BaseReader):
         if _counts(self._latest):
             self._counts = bytes(self._latest)
 
-    def _read_run(self, block: bytes, start: int) -> tuple[bool, int]:
+    def _read_run(self, block: bytes, start: int) -> tuple[int, int]:
         self._latest = self._twin_counts
         return super()._read_run(block, start)
 
@@ -144,6 +144,7 @@ class Reader(BaseReader):
         if frame.raw.get("error") or event == "error":
             self.report(frame.raw)
             return
+        before = len(self.events)
         candidates = list(frame.each("candidates"))
         if not candidates and not frame.raw.keys() & _BESIDE and frame.raw.keys() - _KNOWN:
             self.opaque(frame.raw)
@@ -167,7 +168,8 @@ class Reader(BaseReader):
         if reason is not None or feedback.word("blockReasonMessage"):
             self._blocked = reason or ""
             self._top["promptFeedback"] = {**feedback.raw, **({"blockReason": reason} if reason else {})}
-        self._tell_usage()
+        if len(self.events) != before + 1 or type(self.events[-1]) is not Delta:
+            self._tell_usage()  # what only extends a part, as typed frames do, leaves that to another
 
     def _start(self, frame: Fields) -> None:
         if self.started:

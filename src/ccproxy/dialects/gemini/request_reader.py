@@ -1,7 +1,7 @@
 """Reading generateContent requests."""
 
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any, Final, Literal
 
@@ -22,12 +22,12 @@ from ccproxy.core.model import (
     Turn,
 )
 from ccproxy.core.parts import carried_id
-from ccproxy.core.request import RequestReader
+from ccproxy.core.request import RequestReader, Setting
 from ccproxy.core.signatures import Sealed, unseal
 from ccproxy.core.vocab import Signs
 from ccproxy.wire.json import dumps
 
-from .keys import Keys
+from .keys import Keys, keys
 from .maps import (
     ANSWER_FIELDS,
     HELD_FILES,
@@ -47,8 +47,17 @@ from .schema import json_schema, ordered
 
 _CONTAINERS: Final = ("generationConfig", "toolConfig", "systemInstruction", "tools")
 _KNOWN: Final = (*_CONTAINERS, "contents", "model", "labels", "serviceTier", "store")
-_INTEGERS: Final = ("max_output", "top_k", "seed", "choices", "top_logprobs")
-_REALS: Final = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
+_CONFIG: Final[tuple[Setting, ...]] = (
+    *(
+        (SETTINGS[name].rpartition(".")[2], name, Fields.integer)
+        for name in ("max_output", "top_k", "seed", "choices", "top_logprobs")
+    ),
+    *(
+        (SETTINGS[name].rpartition(".")[2], name, Fields.real)
+        for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty")
+    ),
+)
+_CONFIG_KNOWN: Final = ("stopSequences", "responseLogprobs", "thinkingConfig", *(key for key, _, _ in _CONFIG))
 _DATA: Final = (
     "text",
     "inlineData",
@@ -67,7 +76,7 @@ class Reader(RequestReader):
     dialect = "gemini"
 
     def body(self, body: Fields) -> None:
-        source = Keys(body.raw, body.path)
+        source = keys(body)
         request = self.request
         request.extra = source.rest(*_KNOWN)
         request.noise = {key: source.raw[key] for key in _CONTAINERS if source.raw.get(key) in ({}, [])}
@@ -79,19 +88,25 @@ class Reader(RequestReader):
             request.turns.append(self._system(source))
         if not source.raw.get("contents"):
             raise RequestRefused(source.at("contents"), "must not be empty")
-        request.turns += [self._turn(content) for content in source.each("contents")]
+        for content in source.each("contents"):
+            request.turns.append(self._turn(content))
         if request.turns[-1].role == "assistant":
             self.set("prefill", True, request.turns[-1].path)
         for entry in source.each("tools"):
             request.tools += self._tools(entry)
-        self._config(source.fields("generationConfig"))
-        self._tool_config(source.fields("toolConfig"))
+        if "generationConfig" in source.raw:
+            self._config(source.fields("generationConfig"))
+        if "toolConfig" in source.raw:
+            self._tool_config(source.fields("toolConfig"))
         if source.text("cachedContent"):
             request.held.append((source.at("cachedContent"), "content that is cached by Google"))
-        self.set("metadata", source.free("labels"), source.at("labels"))
-        tier = source.string("serviceTier")
-        self.set("tier", tier and TIER_READ.get(tier, tier), source.at("serviceTier"))
-        self.set("store", source.flag("store"), source.at("store"))
+        if "labels" in source.raw:
+            self.set("metadata", source.mapping("labels"), source.at("labels"))
+        if "serviceTier" in source.raw:
+            tier = source.text("serviceTier")
+            self.set("tier", TIER_READ.get(tier, tier), source.at("serviceTier"))
+        if "store" in source.raw:
+            self.set("store", source.flag("store"), source.at("store"))
 
     # Turns
 
@@ -109,7 +124,8 @@ class Reader(RequestReader):
         if (role or "user") not in ROLE_READ:
             raise RequestRefused(content.at("role"), f"unknown role {role!r}; known are user and model")
         turn = Turn(role=ROLE_READ[role or "user"], path=content.path, extra=content.rest("role", "parts"))
-        turn.noise = {} if role in ("user", "model") else {"role": role}
+        if role not in ("user", "model"):
+            turn.noise["role"] = role
         return self._content(content, turn)
 
     def _content(self, content: Keys, turn: Turn) -> Turn:
@@ -118,12 +134,17 @@ class Reader(RequestReader):
         for part in content.each("parts"):
             turn.parts += self._part(part)
         for one, other in pairwise(turn.parts):
-            if isinstance(one, Thought) and isinstance(other, Thought):
+            if type(one) is Thought and type(other) is Thought:
                 other.goes_on = one.signature is None and other.signature is None
         return turn
 
-    def _part(self, part: Keys) -> Iterator[Part]:
+    def _part(self, part: Keys) -> Iterable[Part]:
         """What is in one part: its signature is a piece of its own."""
+        if len(part.raw) == 1 and "text" in part.raw:
+            return (Text(text=part.text("text"), path=part.path),)
+        return self._more(part)
+
+    def _more(self, part: Keys) -> Iterator[Part]:
         found = [key for key in _DATA if key in part.raw]
         if len(found) > 1:
             raise RequestRefused(part.at(found[1]), f"a part that has {found[0]} has no {found[1]}")
@@ -183,7 +204,7 @@ class Reader(RequestReader):
         name = call.text("name")
         if not name:
             raise RequestRefused(call.at("name"), "must not be empty")
-        arguments = call.free("args")
+        arguments = call.mapping("args")
         return Call(
             id=carried_id(call.text("id")),
             name=name,
@@ -198,7 +219,7 @@ class Reader(RequestReader):
         id, name = response.text("id"), response.text("name")
         if not id and not name:
             raise RequestRefused(response.at("name"), "must not be empty")
-        value = response.free("response")
+        value = response.mapping("response")
         text, is_error = _answer(value or {}, name)
         parts: list[Text | Media | Foreign] = [Text(text=text, path=response.at("response"))] if text else []
         parts += [self._nested(one) for one in response.each("parts")]
@@ -275,7 +296,7 @@ class Reader(RequestReader):
             kind="function",
             name=name,
             description=function.text("description"),
-            schema=function.free("parametersJsonSchema"),
+            schema=function.mapping("parametersJsonSchema"),
             path=function.path,
             extra=function.rest("name", "description", "parameters", "parametersJsonSchema"),
         )
@@ -285,7 +306,7 @@ class Reader(RequestReader):
         tool.schema = ordered(given, function.at("parametersJsonSchema"))
         if tool.schema is not given:
             tool.noise["parametersJsonSchema"] = given
-        parameters = function.free("parameters")
+        parameters = function.mapping("parameters")
         if parameters is not None and tool.schema is None:
             tool.schema = json_schema(parameters, function.at("parameters"))
             tool.noise |= {"parameters": parameters, "parametersJsonSchema": None}
@@ -316,17 +337,12 @@ class Reader(RequestReader):
     # Settings
 
     def _config(self, config: Keys) -> None:
-        known = {"stopSequences", "responseLogprobs", "thinkingConfig"}
-        for name in (*_INTEGERS, *_REALS):
-            key = SETTINGS[name].rpartition(".")[2]
-            known.add(key)
-            self.set(name, config.integer(key) if name in _INTEGERS else config.real(key), config.at(key))
+        self.set_each(config, _CONFIG)
         self.set("stop", _strings(config, "stopSequences"), config.at("stopSequences"))
         self.set("logprobs", config.flag("responseLogprobs"), config.at("responseLogprobs"))
         if "thinkingConfig" in config.raw:
             self.set("thinking", self._thinking(config.fields("thinkingConfig")), config.at("thinkingConfig"))
-        known |= self._format(config)
-        extra = config.rest(*known)
+        extra = config.rest(*_CONFIG_KNOWN, *self._format(config))
         modalities = _strings(config, "responseModalities")
         if modalities in (["TEXT"], []):  # which is the default
             self.request.noise |= _inner("generationConfig", {"responseModalities": extra.pop("responseModalities")})
@@ -363,7 +379,7 @@ class Reader(RequestReader):
         path = config.at(key)
         format = Format(kind="json" if media_type == "application/json" else "text", path=path)
         if kinds:
-            schema = config.free(key)
+            schema = config.mapping(key)
             format.kind, format.strict = "schema", True
             if key == "responseJsonSchema":
                 format.schema = ordered(schema, path)

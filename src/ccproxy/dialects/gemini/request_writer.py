@@ -29,8 +29,13 @@ from .maps import (
 )
 from .response import SCHEME
 
-_PLAIN: Final = ("max_output", "temperature", "top_p", "top_k", "seed", "choices")
-_MORE_PLAIN: Final = ("frequency_penalty", "presence_penalty", "logprobs", "top_logprobs")
+_AS_THEY_ARE: Final = tuple(
+    (name, SETTINGS[name].rpartition(".")[2])
+    for name in (
+        *("max_output", "temperature", "top_p", "top_k", "seed", "choices"),
+        *("frequency_penalty", "presence_penalty", "logprobs"),
+    )
+)
 _NESTED: Final = frozenset(
     {"generationConfig", "toolConfig", "functionCall", "functionResponse", "inlineData", "fileData"}
 )
@@ -61,7 +66,7 @@ class Writer(RequestWriter):
         out: dict[str, Any] = {"contents": contents}
         if system:
             out["systemInstruction"] = system
-        tools, functions = self._tools()
+        tools, functions = self._tools() if request.tools else ([], set[str]())
         if tools:
             out["tools"] = tools
             self._busy = self.older and not self.own
@@ -71,9 +76,10 @@ class Writer(RequestWriter):
         config = self._config()
         if config:
             out["generationConfig"] = config
-        labels = request.metadata if self.own else self._labels(request.metadata or {})
-        if labels or (self.own and labels is not None):
-            out["labels"] = labels
+        if request.metadata is not None:
+            labels = request.metadata if self.own else self._labels(request.metadata)
+            if labels or self.own:
+                out["labels"] = labels
         self._tier(out)
         if request.store is not None and (self.own or self.options.google == "gemini-api"):
             out["store"] = request.store
@@ -103,7 +109,9 @@ class Writer(RequestWriter):
     def _split(self) -> tuple[dict[str, Any], list[Turn]]:
         """The instructions that the request begins with, and the turns after them."""
         turns = self.request.turns
-        count = next((n for n, turn in enumerate(turns) if turn.role not in ("system", "developer")), len(turns))
+        count = 0
+        while count < len(turns) and turns[count].role in ("system", "developer"):
+            count += 1
         if count and count == len(turns):
             self.lose_each(turns[-1], "instructions alone are no request: the user says the last of them", "repair")
             turns = [*turns[:-1], Turn(role="user", parts=turns[-1].parts, path=turns[-1].path)]
@@ -113,18 +121,18 @@ class Writer(RequestWriter):
         parts: list[Part] = []
         for turn in turns[:count]:
             for part in turn.parts:
-                if isinstance(part, Text):
+                if type(part) is Text:
                     parts.append(part)
                 else:
                     self.drop(part, "instructions are text alone")
-        written = self._parts(Turn(role="system", parts=parts), False)
+        written = self._parts(Turn(role="system", parts=parts), False) if parts else []
         return {"parts": written} if written else {}, turns[count:]
 
     def _current(self, turns: list[Turn]) -> int:
         """Where the present exchange begins: after the last turn in which the user says something."""
         for number in range(len(turns) - 1, -1, -1):
             turn = turns[number]
-            if turn.role != "assistant" and turn.parts and not any(isinstance(part, Result) for part in turn.parts):
+            if turn.role != "assistant" and turn.parts and not any(type(part) is Result for part in turn.parts):
                 return number
         return 0
 
@@ -236,11 +244,16 @@ class Writer(RequestWriter):
 
     def _config(self) -> dict[str, Any]:
         request = self.request
-        values = {name: getattr(request, name) for name in (*_PLAIN, *_MORE_PLAIN)}
-        if request.top_logprobs is not None and request.logprobs is None and not self.own:
-            values["logprobs"] = True
-            self.lose(self.setting("top_logprobs"), "responseLogprobs: logprobs needs it", "default")
-        out = {SETTINGS[name].rpartition(".")[2]: value for name, value in values.items() if value is not None}
+        out: dict[str, Any] = {}
+        for name, key in _AS_THEY_ARE:
+            value = getattr(request, name)
+            if value is not None:
+                out[key] = value
+        if request.top_logprobs is not None:
+            if request.logprobs is None and not self.own:
+                out["responseLogprobs"] = True
+                self.lose(self.setting("top_logprobs"), "responseLogprobs: logprobs needs it", "default")
+            out["logprobs"] = request.top_logprobs
         stop = request.stop
         if stop is not None:
             if len(stop) > STOP_LIMIT and not self.own:
@@ -366,22 +379,20 @@ class Parts:
 
     def _part(self, part: Part) -> None:
         said, self._said = self._said, None
-        match part:
-            case Text():
-                self._text(part)
-            case Media():
-                self.out.append(self.writer.with_own(self._media(part), part))
-            case Thought():
-                self._thought(part, said)
-            case Call():
-                self._call(part)
-            case Result():
-                self._result(part)
-            case Foreign():
-                if self.own:
-                    self.out.append(part.payload)
-                else:
-                    self.writer.drop(part, f"{part.kind}: only its own provider understands it")
+        if type(part) is Text:
+            self._text(part)
+        elif type(part) is Call:
+            self._call(part)
+        elif type(part) is Result:
+            self._result(part)
+        elif type(part) is Thought:
+            self._thought(part, said)
+        elif type(part) is Media:
+            self.out.append(self.writer.with_own(self._media(part), part))
+        elif self.own:
+            self.out.append(part.payload)
+        else:
+            self.writer.drop(part, f"{part.kind}: only its own provider understands it")
 
     def _text(self, part: Text) -> None:
         if not part.text and not self.own:

@@ -14,6 +14,8 @@ _SCHEMAS: Final = frozenset({"items", "additionalProperties", "not"})
 _LISTS: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _MAPS: Final = frozenset({"properties", "defs", "$defs", "definitions"})
 _TYPES: Final = frozenset({"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"})
+_CHANGED: Final = frozenset({"type", *_SCHEMAS, *_LISTS, *_MAPS})
+"""The fields whose value may be written in another way here."""
 _LEFT_OUT: Final = frozenset({"nullable", "propertyOrdering", "example"})
 
 
@@ -33,10 +35,15 @@ def ordered(schema: dict[str, Any] | None, path: str) -> dict[str, Any] | None:
 def _ordered(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
-    out = {key: _within(key, value) for key, value in schema.items() if key != "propertyOrdering"}
-    _sort(out, schema.get("propertyOrdering"))
-    same = len(out) == len(schema) and all(value is schema[key] for key, value in out.items())
-    return schema if same else out
+    out: dict[str, Any] = schema
+    for key, value in schema.items():
+        new = _within(key, value) if key in _CHANGED else value
+        if new is not value:
+            out = {**out, key: new}
+    if "propertyOrdering" in out:
+        out = {key: value for key, value in out.items() if key != "propertyOrdering"}
+        _sort(out, schema["propertyOrdering"])
+    return out
 
 
 def _within(key: str, value: Any) -> Any:

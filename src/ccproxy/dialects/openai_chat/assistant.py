@@ -1,6 +1,7 @@
 """A message of the assistant's history, as written, and the shape of messages."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from ccproxy.core.model import Call, Foreign, Part, Result, Text, Thought, Turn
@@ -15,6 +16,8 @@ from .maps import CONTENT, GOOGLE, NAMED, REASONING_OPAQUE, SCHEME, THINKING_BLO
 NESTED: Final = ("stream_options", "thinking", "function", "custom", "json_schema", "image_url", "input_audio", "file")
 """Objects whose unknown fields are known as `object.field`."""
 
+_TEXT: Final = frozenset({"type", "text"})
+"""What a block has that is plain text and nothing else."""
 _LONGEST_ID: Final = 40  # of a call
 
 
@@ -22,7 +25,7 @@ class Assistant:
     """One message of the assistant: its text, then its calls. What comes in another order loses it."""
 
     def __init__(
-        self, writer: RequestWriter, turn: Turn, blocks_of: Callable[[Iterable[Part], str], Iterable[dict[str, Any]]]
+        self, writer: RequestWriter, turn: Turn, blocks_of: Callable[[Iterable[Part], str], list[dict[str, Any]]]
     ) -> None:
         self._writer = writer
         self._blocks_of = blocks_of
@@ -39,21 +42,29 @@ class Assistant:
         """The last whose text went into a plain field."""
         self._foreign = False
         """Whether there was reasoning of another provider or model."""
-        self._groups = {
+
+    @cached_property
+    def _groups(self) -> dict[str, Sealed]:
+        """The signature of each group of reasoning."""
+        return {
             part.group: part.signature
-            for part in turn.parts
-            if isinstance(part, Thought) and part.group and part.signature is not None
+            for part in self._turn.parts
+            if type(part) is Thought and part.group and part.signature is not None
         }
 
-        self._in_full = {
-            part.group for part in turn.parts if isinstance(part, Thought) and part.channel == "full" and part.text
+    @cached_property
+    def _in_full(self) -> set[str]:
+        """The groups of which there is more than a summary."""
+        return {
+            part.group for part in self._turn.parts if type(part) is Thought and part.channel == "full" and part.text
         }
 
     def message(self) -> dict[str, Any] | None:
         """None if nothing of it is left."""
         for part in self._turn.parts:
             self._add(part)
-        self._put(self._on_call)
+        if self._on_call:
+            self._put(self._on_call)
         own = self._own
         if not (own or self._blocks or self._calls or self._out):
             return None
@@ -67,11 +78,11 @@ class Assistant:
         out |= self._out
         if self._calls:
             out["tool_calls"] = self._calls
-        return spread(out, _beside(self._extra(), out))
+        return spread(out, _beside(self._extra(), out)) if own else out
 
     def _extra(self) -> dict[str, Any]:
         """The message's own fields, without those that only say again what was left out."""
-        extra = self._writer.extra(self._turn)
+        extra = self._turn.extra
         if not self._foreign:
             return extra
         again = [name for name in extra if name in thoughts.FIELDS]
@@ -80,17 +91,17 @@ class Assistant:
         return {name: value for name, value in extra.items() if name not in again}
 
     def _add(self, part: Part) -> None:
-        if isinstance(part, Thought):
+        if type(part) is Thought:
             self._think(part)
-        elif isinstance(part, Call):
+        elif type(part) is Call:
             self._call(part)
-        elif isinstance(part, Text) and part.refusal and (not self._own or part.noise):
+        elif type(part) is Text and part.refusal and (not self._own or part.noise):
             self._follows(part, bool(self._calls))
             self._out["refusal"] = self._out.get("refusal", "") + part.text
-        elif isinstance(part, Foreign) and self._own and part.noise:
+        elif type(part) is Foreign and self._own and part.noise:
             self._put(part.noise)
         else:
-            blocks = list(self._blocks_of([part], "assistant"))
+            blocks = self._blocks_of([part], "assistant")
             if blocks:
                 self._follows(part, bool(self._calls))
                 self._blocks += blocks
@@ -241,14 +252,12 @@ def _on_call(thought: Thought) -> bool:
 
 def whole(blocks: list[dict[str, Any]], parts: Iterable[Part], own: bool) -> str | list[dict[str, Any]]:
     """A content: one plain text is a string, but where it came as an array."""
-    match blocks:
-        case []:
-            return [] if own else ""
-        case [{"type": "text", "text": str(text), **rest}] if not rest:
-            if not own or any("form" in part.noise for part in parts):
-                return text
-        case _:
-            pass
+    if not blocks:
+        return [] if own else ""
+    plain = len(blocks) == 1 and blocks[0].keys() == _TEXT and blocks[0]["type"] == "text"
+    if plain and (not own or any("form" in part.noise for part in parts)):
+        text: str = blocks[0]["text"]
+        return text
     return blocks
 
 

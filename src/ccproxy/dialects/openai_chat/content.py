@@ -66,6 +66,8 @@ def _text(block: Fields) -> Text:
 def cache_of(block: Fields) -> tuple[Cache | None, dict[str, Any]]:
     """A caching hint, of OpenAI or as others took it over from Anthropic, and its field."""
     for field, mark, word in (("prompt_cache_breakpoint", "mode", "explicit"), ("cache_control", "type", "ephemeral")):
+        if block.raw.get(field) is None:
+            continue
         hint = block.noise(field)
         if hint.word(mark) == word and not hint.rest(mark, "ttl"):
             return Cache(hint.string("ttl")), {field: hint.raw}
@@ -82,7 +84,7 @@ def _linked(block: Fields, kind: Literal["image", "document", "audio", "video"],
     else:
         linked = block.fields(field)
         media = _source(required(linked, "url"), kind)
-        media.extra = inner(block, field, "url", *known)
+        media.extra = inner(field, linked, "url", *known)
         if "detail" in known:
             media.detail = linked.text("detail")
     if field != "image_url" or isinstance(block.raw.get(field), str):
@@ -104,7 +106,7 @@ def _recording(block: Fields) -> Media:
     else:
         whole = True
     media.extra = block.rest("type", "input_audio", *noise)
-    media.extra |= {} if whole else inner(block, "input_audio", "data", "format")
+    media.extra |= {} if whole else inner("input_audio", sound, "data", "format")
     media.path, media.cache, media.noise = block.path, cache, {"whole": block.raw} if whole else noise
     return media
 
@@ -125,7 +127,7 @@ def _file(block: Fields) -> Media:
         case _:
             media.kind = "document"
     media.name = file.text("filename")
-    media.extra = block.rest("type", "file", *noise) | inner(block, "file", "file_data", "file_id", "filename")
+    media.extra = block.rest("type", "file", *noise) | inner("file", file, "file_data", "file_id", "filename")
     media.path, media.cache, media.noise = block.path, cache, noise | {"form": "file"}
     if data and file_id:
         media.extra["file.file_id"] = file_id
@@ -162,6 +164,7 @@ def required(fields: Fields, key: str) -> str:
     return value
 
 
-def inner(fields: Fields, key: str, *known: str) -> dict[str, Any]:
-    """The unknown fields of an object within: `key.name`."""
-    return {f"{key}.{name}": value for name, value in fields.fields(key).rest(*known).items()}
+def inner(key: str, within: Fields, *known: str) -> dict[str, Any]:
+    """The unknown fields of an object within, which has this key: `key.name`."""
+    rest = within.rest(*known)
+    return {f"{key}.{name}": value for name, value in rest.items()} if rest else rest

@@ -32,6 +32,7 @@ from .wire_types import Chunk
 _PLAIN: Final = frozenset({"role", "content"})  # a delta of these alone needs no further look
 _ECHOED: Final = ("id", "service_tier", "system_fingerprint")
 _NONE: Final[dict[int, int]] = {}
+_NO_FIELDS: Final = Fields({})
 _PIECEWISE: Final = ("data", "transcript")  # fields of audio that come in pieces
 
 
@@ -107,6 +108,7 @@ class Reader(BaseReader):
     dialect: ClassVar[str] = "openai-chat"
     delta_type = Chunk
     quirks = QUIRKS
+    _usage: Usage | None = None
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -115,7 +117,6 @@ class Reader(BaseReader):
         self._reasoning: dict[int, int] = {}  # its live reasoning part,
         self._calls: dict[int, dict[int, int]] = {}  # and its call parts by their number
         self._cited: set[str] = set()
-        self._usage: Usage | None = None
 
     # The typed way
 
@@ -151,7 +152,7 @@ class Reader(BaseReader):
         if not self.started and not failed and not choices and not frame.word("id"):
             return  # Azure's first chunk: content filter results and nothing else
         told = _usage_in(frame, choices)
-        counted = usage.read(told) if told else None
+        counted = usage.read(told) if told is not None else None
         if not failed and not self.started:
             self._start(frame, counted)
         for choice in choices:
@@ -204,12 +205,13 @@ class Reader(BaseReader):
             choice = self._choices[number] = _Choice(number)
         choice.wires.setdefault(wire_index, False)
         delta = source.fields("delta" if "delta" in source.raw else "message")
-        logprobs = source.noise("logprobs")
         said = delta.raw
+        logprobs = source.noise("logprobs") if source.raw.get("logprobs") else _NO_FIELDS
         if _PLAIN.issuperset(said) or all(value is None or key in _PLAIN for key, value in said.items()):
             if said.get("content") or logprobs.raw:  # most of what comes this way
                 self._content(choice, wire_index, delta, logprobs.list("content"))
-            self._finish(choice, wire_index, source)
+            if source.raw.get("finish_reason"):
+                self._finish(choice, wire_index, source)
             return
         self._reason(choice, wire_index, delta)
         self._content(choice, wire_index, delta, logprobs.list("content"))
@@ -257,8 +259,9 @@ class Reader(BaseReader):
         for part in choice.live.values():
             self.close_part(part)
             for slots in (self._text, self._reasoning):
-                for index in [index for index, live in slots.items() if live == part]:
-                    del slots[index]
+                if part in slots.values():
+                    for index in [index for index, live in slots.items() if live == part]:
+                        del slots[index]
         choice.live.clear()
 
     def _content(self, choice: _Choice, wire_index: int, delta: Fields, logprobs: list[Any]) -> None:
@@ -530,16 +533,15 @@ def _text_of(entry: Fields) -> str:
     return entry.text("text") or entry.text("summary") or entry.text("thinking")
 
 
-def _usage_in(frame: Fields, choices: list[Fields]) -> Mapping[str, Any]:
+def _usage_in(frame: Fields, choices: list[Fields]) -> Mapping[str, Any] | None:
     """The chunk's usage; Groq has it in `x_groq`, Moonshot in the choice."""
     own = frame.raw.get("usage")
     if type(own) is dict and own:
         return cast("dict[str, Any]", own)
-    for place in (frame.noise("x_groq"), *choices):
-        raw = place.noise("usage").raw
-        if raw:
+    for place in (frame.noise("x_groq"), *choices) if "x_groq" in frame.raw else choices:
+        if "usage" in place.raw and (raw := place.noise("usage").raw):
             return raw
-    return {}
+    return None
 
 
 def _has_content(value: Any) -> bool:

@@ -21,7 +21,7 @@ from ccproxy.core.model import (
     Turn,
 )
 from ccproxy.core.parts import carried_id
-from ccproxy.core.request import RequestReader
+from ccproxy.core.request import RequestReader, Setting
 from ccproxy.core.signatures import Sealed, unseal
 
 from . import content, thoughts
@@ -42,6 +42,19 @@ _READ: Final = (
     "reasoning",
     "web_search_options",
 )
+_REASONING: Final = frozenset({"reasoning_effort", "thinking", "reasoning"})
+_OF_ASSISTANT: Final = ("role", "name", "content", "refusal", "tool_calls", "function_call", *thoughts.FIELDS)
+_ONE_BY_ONE: Final[tuple[Setting, ...]] = (
+    *((SETTINGS[name], name, Fields.flag) for name in ("stream", "logprobs", "parallel", "store")),
+    *(
+        (SETTINGS[name], name, Fields.real)
+        for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty")
+    ),
+    *((SETTINGS[name], name, Fields.integer) for name in ("seed", "choices", "top_logprobs")),
+    *((SETTINGS[name], name, Fields.string) for name in ("verbosity", "tier", "cache_key")),
+    *((SETTINGS[name], name, Fields.mapping) for name in ("logit_bias", "metadata")),
+    ("top_k", "top_k", Fields.integer),
+)
 
 
 class Reader(RequestReader):
@@ -55,13 +68,18 @@ class Reader(RequestReader):
             request.noise["modalities"] = request.extra.pop("modalities")
         self._settings(body)
         self._stream_options(body)
-        self._thinking(body)
-        request.format = self._format(body)
-        request.tools = [_tool(tool) for tool in body.each("tools")]
-        request.tools += [_legacy_tool(function) for function in body.each("functions")]
-        self._web_search(body)
+        if not body.raw.keys().isdisjoint(_REASONING):
+            self._thinking(body)
+        if body.raw.get("response_format") is not None:
+            request.format = self._format(body)
+        for tool in body.each("tools"):
+            request.tools.append(_tool(tool))
+        for function in body.each("functions"):
+            request.tools.append(_legacy_tool(function))
+        if body.raw.get("web_search_options") is not None:
+            request.tools.append(_web_search(body.fields("web_search_options")))
         request.tool_choice = self._tool_choice(body)
-        if "audio" in body.list("modalities"):
+        if body.raw.get("modalities") is not None and "audio" in body.list("modalities"):
             request.held.append(("modalities", "an answer in audio"))
         self._ids: set[str] = set()  # of the calls so far
         self._without_id: dict[str, deque[Call]] = {}  # calls without an id, by name, and all of them under ""
@@ -77,22 +95,13 @@ class Reader(RequestReader):
         self.set("model", body.string("model"), "model")
         if not (self.request.model or self.options.model):
             raise RequestRefused("model", "is missing")
-        for name in ("stream", "logprobs", "parallel", "store"):
-            self.set(name, body.flag(SETTINGS[name]), SETTINGS[name])
-        for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty"):
-            self.set(name, body.real(SETTINGS[name]), SETTINGS[name])
-        for name in ("seed", "choices", "top_logprobs"):
-            self.set(name, body.integer(SETTINGS[name]), SETTINGS[name])
-        for name in ("verbosity", "tier", "cache_key"):
-            self.set(name, body.string(SETTINGS[name]), SETTINGS[name])
-        for name in ("logit_bias", "metadata"):
-            if body.raw.get(SETTINGS[name]) is not None:
-                self.set(name, dict(body.fields(SETTINGS[name]).raw), SETTINGS[name])
-        self.set("top_k", body.integer("top_k"), "top_k")
+        self.set_each(body, _ONE_BY_ONE)
         for field in ("max_tokens", "max_completion_tokens"):
-            self._later("max_output", body.integer(field), field)
+            if body.raw.get(field) is not None:
+                self._later("max_output", body.integer(field), field)
         for field in ("user", "safety_identifier"):
-            self._later("user", body.string(field), field)
+            if body.raw.get(field) is not None:
+                self._later("user", body.string(field), field)
         stop = body.raw.get("stop")
         if isinstance(stop, str):
             self.request.noise["stop"] = stop
@@ -105,18 +114,20 @@ class Reader(RequestReader):
     def _later(self, name: str, value: object, field: str) -> None:
         """A setting with two names, of which the later counts."""
         before = getattr(self.request, name)
-        if value is not None and before is not None:
+        if before is not None:
             self.request.extra[self.request.paths[name]] = before
         self.set(name, value, field)
 
     def _stream_options(self, body: Fields) -> None:
-        options = body.fields("stream_options")
-        self.set("include_usage", options.flag("include_usage"), "stream_options.include_usage")
-        if self.request.stream and self.request.include_usage is None:
-            self.request.include_usage = False
-        self.request.extra |= inner(body, "stream_options", "include_usage")
-        if body.raw.get("stream_options") == {}:
-            self.request.noise["stream_options"] = {}
+        request = self.request
+        if body.raw.get("stream_options") is not None:
+            options = body.fields("stream_options")
+            self.set("include_usage", options.flag("include_usage"), "stream_options.include_usage")
+            request.extra |= inner("stream_options", options, "include_usage")
+            if not options.raw:
+                request.noise["stream_options"] = {}
+        if request.stream and request.include_usage is None:
+            request.include_usage = False
 
     def _thinking(self, body: Fields) -> None:
         """`reasoning_effort`, and what vendors have in its place or beside it."""
@@ -134,7 +145,7 @@ class Reader(RequestReader):
             thinking = thinking or Thinking(path="thinking")
             thinking.mode, thinking.budget = mode, switch.integer("budget_tokens")
             thinking.noise = {"thinking": switch.raw} | ({"reasoning_effort": effort} if effort in EFFORTS else {})
-            self.request.extra |= inner(body, "thinking", "type", "budget_tokens")
+            self.request.extra |= inner("thinking", switch, "type", "budget_tokens")
         elif body.raw.get("thinking") is not None:
             self.request.extra["thinking"] = body.raw["thinking"]
         if thinking is None:
@@ -159,11 +170,11 @@ class Reader(RequestReader):
                     kind="schema",
                     name=schema.text("name"),
                     description=schema.text("description"),
-                    schema=_object(schema, "schema"),
+                    schema=schema.mapping("schema"),
                     strict=schema.flag("strict"),
                     path=field.path,
                     extra=field.rest("type", "json_schema")
-                    | inner(field, "json_schema", "name", "description", "schema", "strict"),
+                    | inner("json_schema", schema, "name", "description", "schema", "strict"),
                 )
             case _:
                 if field.raw:
@@ -171,20 +182,6 @@ class Reader(RequestReader):
                 return None
 
     # Tools
-
-    def _web_search(self, body: Fields) -> None:
-        if body.raw.get("web_search_options") is not None:
-            field = body.fields("web_search_options")
-            self.request.tools.append(
-                Tool(
-                    kind="hosted",
-                    name="web_search_options",
-                    hosted="web_search",
-                    path=field.path,
-                    extra=field.rest(),
-                    noise={"form": "field"},
-                )
-            )
 
     def _tool_choice(self, body: Fields) -> ToolChoice | None:
         for field in ("tool_choice", "function_call"):
@@ -212,7 +209,12 @@ class Reader(RequestReader):
         if role in ("tool", "function"):
             return Turn(role="user", parts=[self._result(message, role)], path=message.path)
         turn = Turn(role=ROLES[role], name=message.text("name"), path=message.path)
-        turn.noise = {key: value for key, value in message.raw.items() if value in ("", []) and key != "role"}
+        if len(message.raw) == 2 and message.raw.get("content"):  # beside the role, and nothing else
+            turn.parts = content.read(message)
+            return turn
+        for key, value in message.raw.items():
+            if not value and value in ("", []) and key != "role":
+                turn.noise[key] = value
         if role == "assistant":
             self._assistant(message, turn)
         else:
@@ -223,49 +225,53 @@ class Reader(RequestReader):
         return turn
 
     def _assistant(self, message: Fields, turn: Turn) -> None:
-        known = ("role", "name", "content", "refusal", "tool_calls", "function_call", *thoughts.FIELDS, *turn.noise)
-        turn.extra = message.rest(*known)
+        turn.extra = message.rest(*_OF_ASSISTANT, *turn.noise)
         audio = message.noise("audio").text("id")
         if audio:
             self.request.held.append((message.at("audio"), f"the audio {audio!r}"))
-        reasoning = thoughts.read(message, turn.extra)
-        signature = self._google(message, turn.extra, "call" if message.raw.get("tool_calls") else "text")
-        if signature is not None:
-            reasoning.append(signature)
-        later = [part for part in reasoning if isinstance(part, Thought) and _signs(part) != "part"]
-        parts: list[Part] = [part for part in reasoning if part not in later]
+        parts, later = self._thoughts(message, turn.extra)
         calls = self._read_calls(message)
         if message.raw.get("content") != "" or not (parts or calls or message.raw.get("refusal")):
             parts += content.read(message)
         refusal = message.text("refusal")
         if refusal:
             parts.append(Text(text=refusal, refusal=True, path=message.at("refusal"), noise={"form": "string"}))
-        parts += [part for part in later if _signs(part) == "text"]
-        parts += [part for part in later if _signs(part) == "call"]
-        turn.parts = parts + calls
+        turn.parts = [*parts, *later, *calls]
+
+    def _thoughts(self, message: Fields, extra: dict[str, Any]) -> tuple[list[Part], list[Part]]:
+        """The reasoning of a message, and what only signs its text and its first call, in this order."""
+        parts: list[Part] = [*thoughts.read(message, extra)]
+        signature = self._google(message, extra, "call" if message.raw.get("tool_calls") else "text")
+        if signature is not None:
+            parts.append(signature)
+        if not parts:
+            return parts, parts[:]
+        texts, calls = ([part for part in parts if _signs(part) == what] for what in ("text", "call"))
+        return [part for part in parts if _signs(part) == "part"], texts + calls
 
     def _read_calls(self, message: Fields) -> list[Part]:
         parts: list[Part] = []
-        function = message.fields("function_call")
-        if function.raw:
+        function = message.fields("function_call") if message.raw.get("function_call") is not None else None
+        if function is not None and function.raw:
             name, arguments = required(function, "name"), function.text("arguments")
             legacy = {"function_call": function.raw}
             self._called(parts, Call(id="", name=name, arguments=arguments, path=function.path, noise=legacy))
         for call in message.each("tool_calls"):
             extra = call.rest("id", "type", "function", "custom", "index")
             noise: dict[str, Any] = {"index": call.raw["index"]} if call.raw.get("index") is not None else {}
-            if call.raw.get("type") is None:
+            kind = call.string("type")
+            if kind is None:
                 noise["type"] = None
-            elif call.text("type") not in ("function", "custom"):
+            elif kind not in ("function", "custom"):
                 raise RequestRefused(call.at("type"), "must be function or custom")
             if call.raw.get("id") == "":
                 noise["id"] = ""
-            custom = call.word("type") == "custom"
+            custom = kind == "custom"
             field, text = ("custom", "input") if custom else ("function", "arguments")
             called = call.fields(field)
             if called.raw.get(text) is None:
                 noise[f"{field}.{text}"] = None
-            signature = self._google(call, extra, "call")
+            signature = self._google(call, extra, "call") if "extra_content" in extra else None
             if signature is not None:
                 parts.append(signature)
             self._called(
@@ -276,7 +282,7 @@ class Reader(RequestReader):
                     arguments=called.text(text),
                     custom=custom,
                     path=call.path,
-                    extra=extra | inner(call, field, "name", text),
+                    extra=extra | inner(field, called, "name", text),
                     noise=noise,
                 ),
             )
@@ -322,7 +328,7 @@ class Reader(RequestReader):
         if message.raw.get("content") is None:
             raise RequestRefused(message.at("content"), "is missing")
         parts = content.read(message)
-        result.parts = [part for part in parts if isinstance(part, Text | Media | Foreign)]
+        result.parts = [p for p in parts if type(p) is Text or type(p) is Media or type(p) is Foreign]
         if len(result.parts) < len(parts):
             result.extra["content"] = message.raw["content"]
         if message.raw["content"] == []:
@@ -331,11 +337,11 @@ class Reader(RequestReader):
 
     def _answers(self, result: Result, message: Fields) -> None:
         """Refuse the result of no call. Without ids (Writer) results come in the order of their calls."""
-        place = message.at("tool_call_id")
-        if result.id and result.id not in self._ids:
-            raise RequestRefused(place, f"no tool call has the id {result.id!r}")
-        if result.id:
+        if result.id in self._ids and result.id:
             return
+        place = message.at("tool_call_id")
+        if result.id:
+            raise RequestRefused(place, f"no tool call has the id {result.id!r}")
         waiting = self._without_id.get(result.name, deque())
         while waiting and id(waiting[0]) in self._answered:
             waiting.popleft()
@@ -375,12 +381,12 @@ def _tool(tool: Fields) -> Tool:
         kind="custom" if kind == "custom" else "function",
         name=required(described, "name"),
         description=described.text("description"),
-        schema=_object(described, "parameters") if kind == "function" else None,
+        schema=described.mapping("parameters") if kind == "function" else None,
         strict=described.flag("strict") if kind == "function" else None,
         grammar=grammar,
         cache=cache,
         path=tool.path,
-        extra=tool.rest("type", kind, *hint) | inner(tool, kind, *known),
+        extra=tool.rest("type", kind, *hint) | inner(kind, described, *known),
         noise=noise | hint,
     )
 
@@ -401,10 +407,21 @@ def _legacy_tool(function: Fields) -> Tool:
         kind="function",
         name=required(function, "name"),
         description=function.text("description"),
-        schema=_object(function, "parameters"),
+        schema=function.mapping("parameters"),
         path=function.path,
         extra=function.rest("name", "description", "parameters"),
         noise={"form": "function"},
+    )
+
+
+def _web_search(field: Fields) -> Tool:
+    return Tool(
+        kind="hosted",
+        name="web_search_options",
+        hosted="web_search",
+        path=field.path,
+        extra=field.rest(),
+        noise={"form": "field"},
     )
 
 
@@ -444,9 +461,5 @@ def _reasoning(field: Fields) -> Thinking | None:
     return thinking
 
 
-def _object(fields: Fields, key: str) -> dict[str, Any] | None:
-    return dict(fields.fields(key).raw) if fields.raw.get(key) is not None else None
-
-
-def _signs(thought: Thought) -> str:
-    return thought.signature.signs if thought.signature else "part"
+def _signs(part: Part) -> str:
+    return part.signature.signs if type(part) is Thought and part.signature else "part"

@@ -1,12 +1,12 @@
 """Chat Completions requests, as written."""
 
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from msgspec import to_builtins
 
-from ccproxy.core.model import Foreign, Media, Part, Piece, Result, Text, Thinking, Tool, Turn
+from ccproxy.core.model import Foreign, Format, Media, Part, Piece, Result, Text, Thinking, Tool, Turn
 from ccproxy.core.request import effort_of, input_schema
 from ccproxy.core.schemas import StrictWriter
 
@@ -50,12 +50,16 @@ class Writer(StrictWriter):
         model = self.options.model or request.model
         if model and not (self.own and "model" not in request.paths):  # Azure has it in the URL
             out["model"] = model
-        out["messages"] = [message for turn in request.turns for message in self._messages(turn)]
-        if not out["messages"]:
+        messages: list[dict[str, Any]] = []
+        for turn in request.turns:
+            self._turn(turn, messages)
+        out["messages"] = messages
+        if not messages:
             raise self.refuse(self.last, "nothing is left that can be sent")
         self._stream(out)
         self._settings(out)
-        self._tools(out)
+        if request.tools or request.tool_choice is not None:
+            self._tools(out)
         if self.own:
             out = spread(out, request.extra)
             if out.get("stream") is False and request.stream:
@@ -95,29 +99,26 @@ class Writer(StrictWriter):
         if request.top_logprobs is not None and request.logprobs is None and not self.own:
             out["logprobs"] = True
             self.lose(self.setting("top_logprobs"), "logprobs: asked for, since top_logprobs needs it", "default")
-        self._stop(out)
-        self._tier(out)
+        if request.stop:
+            self._stop(request.stop, out)
+        if request.tier is not None:
+            self._tier(request.tier, out)
         if request.thinking is not None:
             out |= self._thinking(request.thinking)
-        self._format(out)
+        if request.format is not None:
+            self._format(request.format, out)
 
     def _field(self, name: str, field: str) -> str:
         """The name of a setting that has several: as it came, or else `field`."""
         return self.request.paths[name] if self.own else field
 
-    def _stop(self, out: dict[str, Any]) -> None:
-        stop = self.request.stop
-        if not stop:
-            return
+    def _stop(self, stop: list[str], out: dict[str, Any]) -> None:
         if not self.own and len(stop) > STOPS:
             self.lose(self.setting("stop"), f"stop: {len(stop)} sequences, of which the first {STOPS} are kept")
             stop = stop[:STOPS]
         out.setdefault("stop", stop)  # it came as a string
 
-    def _tier(self, out: dict[str, Any]) -> None:
-        tier = self.request.tier
-        if tier is None:
-            return
+    def _tier(self, tier: str, out: dict[str, Any]) -> None:
         word = tier if self.own else TIERS.get(tier)
         if word is not None:
             out["service_tier"] = word
@@ -146,10 +147,7 @@ class Writer(StrictWriter):
         word = "none" if thinking.mode == "off" else effort
         return {"reasoning_effort": word} if word is not None else {}
 
-    def _format(self, out: dict[str, Any]) -> None:
-        format = self.request.format
-        if format is None:
-            return
+    def _format(self, format: Format, out: dict[str, Any]) -> None:
         if self.own and format.noise:
             out |= format.noise
             return
@@ -220,8 +218,7 @@ class Writer(StrictWriter):
         elif tool.grammar is not None:
             field["format"] = {"type": "grammar", "grammar": to_builtins(tool.grammar)}
         kind = tool.kind if self.own or self.options.custom_tools else "function"
-        out = spread({"type": kind, kind: field}, self.extra(tool))
-        return self._noisy(out, tool)
+        return self._with_own({"type": kind, kind: field}, tool)
 
     def _name(self, namespace: str, name: str) -> str:
         return name if self.own else self.names.flat(namespace, name)
@@ -251,38 +248,38 @@ class Writer(StrictWriter):
 
     # Messages
 
-    def _messages(self, turn: Turn) -> Iterator[dict[str, Any]]:
-        """A turn as messages: results are one each, and media in them go into a message after the last of them."""
+    def _turn(self, turn: Turn, messages: list[dict[str, Any]]) -> None:
+        """Add a turn's messages: results are one each, and media in them go into a message after the last of them."""
         if turn.role == "assistant":
-            answer = Assistant(self, turn, self._content).message()
+            answer = Assistant(self, turn, self._blocks).message()
             if answer is not None:
-                yield answer
+                messages.append(answer)
             return
+        before = len(messages)
         parts: list[Part] = []
-        for part in turn.parts:
-            if isinstance(part, Result):
-                yield self._result(part, parts)
-        parts += [part for part in turn.parts if not isinstance(part, Result)]
-        content = list(self._content(parts, turn.role))
-        own = self.own and not any(isinstance(part, Result) for part in turn.parts)
-        if content or own:
-            role = "system" if turn.role == "developer" and not self.own else turn.role
-            message: dict[str, Any] = {"role": role} | ({"name": turn.name} if turn.name else {})
-            if self.own:
-                message |= turn.noise
-            message["content"] = whole(content, parts, self.own)
-            yield spread(message, self.extra(turn))
+        messages += [self._result(part, parts) for part in turn.parts if type(part) is Result]
+        parts += [part for part in turn.parts if type(part) is not Result]
+        content = self._blocks(parts, turn.role)
+        if not (content or (self.own and len(messages) == before)):
+            return
+        message: dict[str, Any] = {"role": "system" if turn.role == "developer" and not self.own else turn.role}
+        if turn.name:
+            message["name"] = turn.name
+        if self.own:
+            message |= turn.noise
+        message["content"] = whole(content, parts, self.own)
+        messages.append(spread(message, turn.extra) if self.own else message)
 
     def _result(self, result: Result, later: list[Part]) -> dict[str, Any]:
         """The message of a result; what it can't hold is added to `later`."""
         texts: list[Text | Media | Foreign] = []
         for part in result.parts:
-            if isinstance(part, Media) and not self.own and _text(part) is None:
+            if type(part) is Media and not self.own and _text(part) is None:
                 later.append(part)
                 self.lose(part, "it follows in a message of the user, since a result is text", "order")
             else:
                 texts.append(part)
-        content = whole(list(self._content(texts, "tool")), texts, self.own)
+        content = whole(self._blocks(texts, "tool"), texts, self.own)
         if result.is_error and not self.own:
             content = _mark(content)
             self.lose(result, "is_error: told by the text alone")
@@ -291,32 +288,41 @@ class Writer(StrictWriter):
             out |= {"name": result.name or None} | result.noise | result.extra
         return said(out)
 
-    def _content(self, parts: Iterable[Part], role: str) -> Iterator[dict[str, Any]]:
+    def _blocks(self, parts: Iterable[Part], role: str) -> list[dict[str, Any]]:
         """The blocks of parts that have a place in a content."""
+        blocks: list[dict[str, Any]] = []
         for part in parts:
-            if isinstance(part, Text):
-                if part.refusal and self.own:
-                    block = {"type": "refusal", "refusal": part.text}
-                else:
-                    block = {"type": "text", "text": part.text} | self._cache(part)
-                yield self._noisy(spread(block, self.extra(part)), part)
-            elif isinstance(part, Media):
+            if type(part) is Text:
+                blocks.append(self._said(part))
+            elif type(part) is Media:
                 text = None if self.own or role not in ("user", "tool") else _text(part)
                 if text is not None:
                     self.lose(part, "document: text here, as a file must be a PDF")
-                    yield {"type": "text", "text": text} | self._cache(part)
+                    blocks.append({"type": "text", "text": text} | self._cache(part))
                 elif self.own or role == "user":
-                    yield self._media(part)
+                    blocks.append(self._media(part))
                 else:
                     self.drop(part, f"a message of role {role} is text")
-            elif isinstance(part, Foreign) and self.own:
-                yield part.payload
+            elif type(part) is Foreign and self.own:
+                blocks.append(part.payload)
             else:
-                self.drop(part, f"there is no {part.kind if isinstance(part, Foreign) else 'such part'} here")
+                self.drop(part, f"there is no {part.kind if type(part) is Foreign else 'such part'} here")
+        return blocks
 
-    def _noisy(self, block: dict[str, Any], piece: Piece) -> dict[str, Any]:
-        noise = {name: value for name, value in piece.noise.items() if name != "form"} if self.own else {}
-        return said(spread(block, noise))
+    def _said(self, part: Text) -> dict[str, Any]:
+        if part.refusal and self.own:
+            return self._with_own({"type": "refusal", "refusal": part.text}, part)
+        block = {"type": "text", "text": part.text}
+        if part.cache is not None:
+            block |= self._cache(part)
+        return self._with_own(block, part)
+
+    def _with_own(self, block: dict[str, Any], piece: Piece) -> dict[str, Any]:
+        """With the piece's own fields, if they are this dialect's."""
+        if not self.own:
+            return block
+        noise = {name: value for name, value in piece.noise.items() if name != "form"}
+        return said(spread(spread(block, piece.extra), noise))
 
     def _cache(self, part: Text | Media) -> dict[str, Any]:
         cache = part.cache
@@ -345,7 +351,7 @@ class Writer(StrictWriter):
             raise self.refuse(media, "there is no video here")
         else:
             block = self._file(media)
-        return self._noisy(spread(block | self._cache(media), self.extra(media)), media)
+        return self._with_own(block | self._cache(media), media)
 
     def _image(self, media: Media) -> dict[str, Any]:
         url = media.url or (_data_url(media.media_type, media.data) if media.data else "")

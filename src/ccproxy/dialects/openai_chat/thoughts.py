@@ -13,6 +13,8 @@ from .maps import CONTENT, FORMAT_READ, REASONING_FIELDS, REASONING_OPAQUE, SCHE
 
 FIELDS: Final = ("reasoning_details", "thinking_blocks", "reasoning_opaque", *REASONING_FIELDS)
 """The fields of a message that `read` reads."""
+_FIELDS: Final = frozenset(FIELDS)
+_SIGNED: Final = frozenset({"reasoning_details", "extra_content", "tool_calls"})
 VENDORS: Final = ("google", "vertex")
 """Objects in `extra_content` that may have a signature of Gemini."""
 SIGNATURE: Final = ("thought_signature", "model")
@@ -23,7 +25,8 @@ _ENTRY: Final = ("type", "id", "index", "format", "model", "text", "summary", "d
 def has_foreign(body: Mapping[str, Any], options: RequestOptions) -> bool:
     """Whether a signature in the history is named as that of another model than is asked for."""
     model = options.model or Fields(body).word("model")
-    return any(not same_model(name, model) for message in objects(body.get("messages")) for name in _named(message))
+    signed = (message for message in objects(body.get("messages")) if not _SIGNED.isdisjoint(message))
+    return any(not same_model(name, model) for message in signed for name in _named(message))
 
 
 def _named(message: Mapping[str, Any]) -> Iterator[str]:
@@ -45,6 +48,8 @@ class Google(NamedTuple):
 
 def google(source: Mapping[str, Any]) -> Google | None:
     """The signature of Gemini that a call or a message has."""
+    if source.get("extra_content") is None:
+        return None
     field = Fields(source).noise("extra_content")
     for vendor in VENDORS:
         signed = field.noise(vendor)
@@ -59,6 +64,8 @@ def read(message: Fields, extra: dict[str, Any]) -> list[Thought | Foreign]:
 
     `noise` of each has the fields to write back for the same dialect; a signature that came in an envelope has none.
     """
+    if _FIELDS.isdisjoint(message.raw):
+        return []
     found = list(_details(message))
     if not found:
         found = list(_blocks(message))

@@ -53,7 +53,7 @@ def read(raw: Mapping[str, Any]) -> Usage | None:
         cache_write=cache_write,
         output=output,
         reasoning=reasoning,
-        extra=tuple(key for key, value in raw.items() if key not in _KNOWN and value),
+        extra=() if _KNOWN.issuperset(raw) else tuple(key for key, value in raw.items() if key not in _KNOWN and value),
         raw={"openai-chat": dict(raw)},
     )
 

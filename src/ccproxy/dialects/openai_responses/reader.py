@@ -22,7 +22,10 @@ from .maps import INCOMPLETE_READ, ITEM_EVENTS, ITEM_KIND, PART_EVENTS, TEXT_EVE
 from .response import SCHEME
 from .wire_types import DeltaFrame
 
-_TYPES: Final[dict[str, type]] = {str(kind.__struct_config__.tag): kind for kind in get_args(DeltaFrame)}
+_TYPES: Final[Mapping[str, type]] = {
+    str(kind.__struct_config__.tag).removesuffix(".delta"): kind for kind in get_args(DeltaFrame)
+}
+"""The typed delta frames by the stem of their names."""
 
 
 class _Item:
@@ -49,43 +52,22 @@ class _Item:
 class Reader(BaseReader):
     dialect: ClassVar[str] = "openai-responses"
     delta_type = DeltaFrame
+    _latest = -1
+    _entered = 0  # items; more than there are indexes where a server gives all of them the same
+    _called = False
+    _resumed = False
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._items: dict[int, _Item] = {}
-        self._latest = -1
-        self._entered = 0  # items; more than there are indexes where a server gives all of them the same
-        self._slots: dict[type, dict[tuple[int, int], int]] = {kind: {} for kind in _TYPES.values()}
+        self._slots: dict[tuple[type | None, int, int], int] = {}  # the open part by (type of its deltas, item, sub)
         self.told = self._told = dict[int, list[str]]()
         """The texts of each open part: what comes at its end repeats them, and may have more."""
-        self._called = False
-        self._resumed = False
-        self._handlers: dict[str, Callable[[Fields], None]] = {
-            "response.created": self._lifecycle,
-            "response.queued": self._lifecycle,
-            "response.in_progress": self._lifecycle,
-            "response.output_item.added": self._item_added,
-            "response.output_item.done": self._item_done,
-            "response.content_part.added": self._part_added,
-            "response.content_part.done": self._part_done,
-            "response.reasoning_summary_part.added": self._part_added,
-            "response.reasoning_summary_part.done": self._part_done,
-            "response.output_text.annotation.added": self._annotation,
-            "response.completed": self._terminal,
-            "response.incomplete": self._terminal,
-            "response.failed": self._terminal,
-            "response.cancelled": self._terminal,
-            "error": lambda frame: self.report(frame.raw),
-            "keepalive": lambda _: self.ping(),
-        }
-        for events in TEXT_EVENTS:
-            self._handlers[f"{events.stem}.delta"] = self._text_delta(events)
-            self._handlers[f"{events.stem}.done"] = self._text_done(events)
 
     # The typed way
 
     def text_of(self, frame: Any) -> str:
-        self.part = self._slots[type(frame)].get((frame.output_index, frame.sub), -1)
+        self.part = self._slots.get((type(frame), frame.output_index, frame.sub), -1)
         return frame.delta if self.part >= 0 else ""
 
     def texts_of(self, frames: list[Any]) -> list[str]:
@@ -101,11 +83,11 @@ class Reader(BaseReader):
 
     def handle(self, event: str, frame: Fields) -> None:
         name = frame.word("type") or event
-        handler = self._handlers.get(name)
-        if handler is None and frame.raw.get("error"):
-            handler = self._handlers["error"]
+        handler = _HANDLERS.get(name)
         if handler is not None:
-            handler(frame)
+            handler(self, frame)
+        elif frame.raw.get("error"):
+            self.report(frame.raw)
         else:
             item = self._items.get(frame.number("output_index") or 0) if "output_index" in frame.raw else None
             self.opaque(frame.raw, next(iter(item.parts.values())) if item and len(item.parts) == 1 else None)
@@ -118,7 +100,7 @@ class Reader(BaseReader):
             self._open_item(item)
         self.truncated()
 
-    def _lifecycle(self, frame: Fields) -> None:
+    def on_lifecycle(self, frame: Fields) -> None:
         response = frame.fields("response")
         self.model = self.model or response.word("model")
         own = {key: value for key, value in response.raw.items() if key not in ("output", "usage")}
@@ -150,7 +132,7 @@ class Reader(BaseReader):
         item = self._items[index] = _Item(index, self._entered, raw)
         return item
 
-    def _item_added(self, frame: Fields) -> None:
+    def on_item_added(self, frame: Fields) -> None:
         self._resume()
         index = self._index(frame, self._latest + 1)
         raw = frame.fields("item")
@@ -184,7 +166,7 @@ class Reader(BaseReader):
         item.parts[key] = part
         item.live = key
 
-    def _item_done(self, frame: Fields) -> None:
+    def on_item_done(self, frame: Fields) -> None:
         self.start()
         index = self._index(frame, max(self._latest, 0))
         item = self._items.get(index)
@@ -256,7 +238,7 @@ class Reader(BaseReader):
 
     # Parts
 
-    def _part_added(self, frame: Fields) -> None:
+    def on_part_added(self, frame: Fields) -> None:
         item = self._item(frame)
         content = frame.fields("part")
         summary = frame.word("type").startswith("response.reasoning_summary")
@@ -268,7 +250,7 @@ class Reader(BaseReader):
         if events is not None and content.text(events.field):
             self._speak(item, events, sub, content.text(events.field))
 
-    def _part_done(self, frame: Fields) -> None:
+    def on_part_done(self, frame: Fields) -> None:
         item = self._item(frame)
         summary = frame.word("type").startswith("response.reasoning_summary")
         sub = frame.integer("summary_index" if summary else "content_index") or 0
@@ -293,9 +275,8 @@ class Reader(BaseReader):
 
     def _end_live(self, item: _Item, meta: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         if item.live is not None:
-            _, sub = item.live
-            for slots in self._slots.values():
-                slots.pop((item.index, sub), None)
+            stem, sub = item.live
+            self._slots.pop((_TYPES.get(stem), item.index, sub), None)
             part = item.parts[item.live]
             self._told.pop(part, None)
             self.close_part(part, meta)
@@ -335,30 +316,22 @@ class Reader(BaseReader):
         self._told[part].append(text)
         return part
 
-    def _text_delta(self, events: TextEvents) -> Callable[[Fields], None]:
-        kind = _TYPES[f"{events.stem}.delta"]
+    def on_text_delta(self, frame: Fields, events: TextEvents, kind: type) -> None:
+        text = frame.text("delta")
+        if text:
+            item = self._item(frame)
+            sub = (frame.integer(events.place) or 0) if events.place else 0
+            part = self._say(item, events, sub, text, frame.list("logprobs") or None)
+            if part is not None:
+                self._slots[kind, item.index, sub] = part
 
-        def handle(frame: Fields) -> None:
-            text = frame.text("delta")
-            if text:
-                item = self._item(frame)
-                sub = (frame.integer(events.place) or 0) if events.place else 0
-                part = self._say(item, events, sub, text, frame.list("logprobs") or None)
-                if part is not None:
-                    self._slots[kind][item.index, sub] = part
+    def on_text_done(self, frame: Fields, events: TextEvents) -> None:
+        text = _as_text(frame.raw.get(events.field))
+        if text:
+            sub = (frame.integer(events.place) or 0) if events.place else 0
+            self._speak(self._item(frame), events, sub, text)
 
-        return handle
-
-    def _text_done(self, events: TextEvents) -> Callable[[Fields], None]:
-        def handle(frame: Fields) -> None:
-            text = _as_text(frame.raw.get(events.field))
-            if text:
-                sub = (frame.integer(events.place) or 0) if events.place else 0
-                self._speak(self._item(frame), events, sub, text)
-
-        return handle
-
-    def _annotation(self, frame: Fields) -> None:
+    def on_annotation(self, frame: Fields) -> None:
         item = self._item(frame)
         part = item.parts.get((TEXT_EVENTS[0].stem, frame.integer("content_index") or 0))
         if part is None:
@@ -398,8 +371,8 @@ class Reader(BaseReader):
             and (index > last or not self._resumed)  # what a resumed stream does not repeat was told before it
         ]
 
-    def _terminal(self, frame: Fields) -> None:
-        self._lifecycle(frame)
+    def on_terminal(self, frame: Fields) -> None:
+        self.on_lifecycle(frame)
         response = frame.fields("response")
         for raw in self._unseen(response):
             item = self._enter(max(self._items, default=-1) + 1, raw)
@@ -431,3 +404,37 @@ def _as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return dumps(value).decode("utf-8") if isinstance(value, dict | list) else ""
+
+
+_Handler = Callable[[Reader, Fields], None]
+
+
+def _handles_delta(events: TextEvents) -> _Handler:
+    kind = _TYPES[events.stem]
+    return lambda reader, frame: reader.on_text_delta(frame, events, kind)
+
+
+def _handles_done(events: TextEvents) -> _Handler:
+    return lambda reader, frame: reader.on_text_done(frame, events)
+
+
+_HANDLERS: Final[Mapping[str, _Handler]] = {
+    "response.created": Reader.on_lifecycle,
+    "response.queued": Reader.on_lifecycle,
+    "response.in_progress": Reader.on_lifecycle,
+    "response.output_item.added": Reader.on_item_added,
+    "response.output_item.done": Reader.on_item_done,
+    "response.content_part.added": Reader.on_part_added,
+    "response.content_part.done": Reader.on_part_done,
+    "response.reasoning_summary_part.added": Reader.on_part_added,
+    "response.reasoning_summary_part.done": Reader.on_part_done,
+    "response.output_text.annotation.added": Reader.on_annotation,
+    "response.completed": Reader.on_terminal,
+    "response.incomplete": Reader.on_terminal,
+    "response.failed": Reader.on_terminal,
+    "response.cancelled": Reader.on_terminal,
+    "error": lambda reader, frame: reader.report(frame.raw),
+    "keepalive": lambda reader, _: reader.ping(),
+    **{f"{events.stem}.delta": _handles_delta(events) for events in TEXT_EVENTS},
+    **{f"{events.stem}.done": _handles_done(events) for events in TEXT_EVENTS},
+}

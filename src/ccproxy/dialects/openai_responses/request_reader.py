@@ -27,7 +27,7 @@ from ccproxy.core.model import (
     Turn,
 )
 from ccproxy.core.parts import carried_id
-from ccproxy.core.request import RequestReader
+from ccproxy.core.request import RequestReader, Setting
 from ccproxy.core.signatures import Sealed, unseal
 
 from .maps import AUDIO_READ, ENCRYPTED, HELD, HOSTED_READ, ITEM_ROLE, LOGPROBS, SHOW_READ, TOOL_CHOICE_READ, TOOLS_ITEM
@@ -53,7 +53,20 @@ _SETTINGS: Final = (
     "tools",
     "tool_choice",
 )
+_ONE_BY_ONE: Final[tuple[Setting, ...]] = (
+    ("stream", "stream", Fields.flag),
+    ("max_output_tokens", "max_output", Fields.integer),
+    ("temperature", "temperature", Fields.real),
+    ("top_p", "top_p", Fields.real),
+    ("top_logprobs", "top_logprobs", Fields.integer),
+    ("parallel_tool_calls", "parallel", Fields.flag),
+    ("store", "store", Fields.flag),
+    ("prompt_cache_key", "cache_key", Fields.string),
+    ("service_tier", "tier", Fields.string),
+)
 _EMPTY: Final[tuple[Any, ...]] = ("", [], {})
+_EFFORTS: Final = get_args(Effort)
+_ROLES: Final = get_args(Role)
 
 
 class Reader(RequestReader):
@@ -67,14 +80,18 @@ class Reader(RequestReader):
         request.extra = body.rest(*_SETTINGS)
         self._settings(body)
         self._user(body)
-        self._include(body)
+        if body.raw.get("include") is not None:
+            self._include(body)
         self._reasoning(body)
-        self._text(body)
+        if body.raw.get("text") is not None:
+            self._text(body.fields("text"))
         self._input(body)
-        request.tools = [tool for fields in body.each("tools") for tool in _tools(fields)]
-        known = {_identity(tool) for tool in request.tools}
-        given = {_identity(tool): tool for tool in self._given}  # the last word on each
-        request.tools += [tool for identity, tool in given.items() if identity not in known]
+        for fields in body.each("tools"):
+            request.tools += _tools(fields)
+        if self._given:
+            known = {_identity(tool) for tool in request.tools}
+            given = {_identity(tool): tool for tool in self._given}  # the last word on each
+            request.tools += [tool for identity, tool in given.items() if identity not in known]
         request.tool_choice = _tool_choice(body)
 
     # Settings
@@ -83,16 +100,8 @@ class Reader(RequestReader):
         self.set("model", body.string("model"), "model")
         if not (self.request.model or self.options.model or self.request.held):  # a stored prompt may name it
             raise RequestRefused("model", "is missing")
-        self.set("stream", body.flag("stream"), "stream")
-        self.set("max_output", body.integer("max_output_tokens"), "max_output_tokens")
-        self.set("temperature", body.real("temperature"), "temperature")
-        self.set("top_p", body.real("top_p"), "top_p")
-        self.set("top_logprobs", body.integer("top_logprobs"), "top_logprobs")
-        self.set("parallel", body.flag("parallel_tool_calls"), "parallel_tool_calls")
-        self.set("store", body.flag("store"), "store")
-        self.set("cache_key", body.string("prompt_cache_key"), "prompt_cache_key")
-        self.set("tier", body.string("service_tier"), "service_tier")
-        self.set("metadata", dict(body.fields("metadata").raw) or None, "metadata")
+        self.set_each(body, _ONE_BY_ONE)
+        self.set("metadata", body.mapping("metadata") or None, "metadata")
         if body.flag("background") is False:
             self.request.noise["background"] = self.request.extra.pop("background")
         if body.raw.get("truncation") == "disabled":  # which is the default
@@ -102,17 +111,18 @@ class Reader(RequestReader):
     def _user(self, body: Fields) -> None:
         """Both fields say who the end user is; with both, the older one has no neutral name."""
         for key in ("user", "safety_identifier"):
-            self.set("user", body.string(key), key)
-        self.request.extra.pop(self.request.paths.get("user", ""), None)
+            if body.raw.get(key) is not None:
+                self.set("user", body.string(key), key)
+        if self.request.user is not None:
+            del self.request.extra[self.request.paths["user"]]
 
     def _include(self, body: Fields) -> None:
         """The list is kept as it is: signatures come from every provider, and the rest nobody else can include."""
         given = body.list("include")
         if LOGPROBS in given:
             self.set("logprobs", True, f"include[{given.index(LOGPROBS)}]")
-        if body.raw.get("include") is not None:
-            known = all(name in (ENCRYPTED, LOGPROBS) for name in given)
-            (self.request.noise if known else self.request.extra)["include"] = given
+        known = all(name in (ENCRYPTED, LOGPROBS) for name in given)
+        (self.request.noise if known else self.request.extra)["include"] = given
 
     def _reasoning(self, body: Fields) -> None:
         if body.raw.get("reasoning") is None:
@@ -122,7 +132,7 @@ class Reader(RequestReader):
         effort, show = fields.string("effort"), fields.string("summary")
         if effort == "none":
             thinking.mode = "off"
-        elif effort in get_args(Effort):
+        elif effort in _EFFORTS:
             thinking.mode, thinking.effort = "on", cast("Effort", effort)
         elif effort is not None:
             thinking.extra["effort"] = effort
@@ -132,8 +142,7 @@ class Reader(RequestReader):
             thinking.extra["summary"] = show
         self.set("thinking", thinking, fields.path)
 
-    def _text(self, body: Fields) -> None:
-        text = body.fields("text")
+    def _text(self, text: Fields) -> None:
         self.set("verbosity", text.string("verbosity"), text.at("verbosity"))
         rest = text.rest("format", "verbosity")
         if text.raw.get("format") is not None:
@@ -154,7 +163,7 @@ class Reader(RequestReader):
             path = "instructions"
             turns.append(Turn(role="system", parts=[Text(text=instructions, path=path)], path=path))
         value = body.raw.get("input")
-        if not (value is None or isinstance(value, str | list)):
+        if value is not None and type(value) is not str and type(value) is not list:
             raise body.wrong("input", "a string or an array")
         if not value and not self.request.held:
             raise RequestRefused("input", "must not be empty" if value is not None else "is missing")
@@ -162,7 +171,8 @@ class Reader(RequestReader):
         if value and isinstance(value, str):
             turns.append(Turn(role="user", parts=[Text(text=value, path="input")], path="input"))
         elif value:
-            turns += [self._item(item) for item in body.each("input")]
+            for item in body.each("input"):
+                turns.append(self._item(item))
 
     def _item(self, item: Fields) -> Turn:
         kind = item.text("type") or ("message" if "role" in item.raw else "item_reference" if "id" in item.raw else "")
@@ -183,7 +193,8 @@ class Reader(RequestReader):
         if not kind:
             raise RequestRefused(item.at("type"), "is missing")
         if kind == TOOLS_ITEM and item.list("tools"):
-            self._given += [tool for fields in item.each("tools") for tool in _tools(fields)]
+            for fields in item.each("tools"):
+                self._given += _tools(fields)
             return Turn(role=_role(kind, item), path=item.path, noise=dict(item.raw))
         if kind == "item_reference":
             self.request.held.append((item.path, HELD[kind]))
@@ -199,7 +210,7 @@ class Reader(RequestReader):
 
 def _role(kind: str, item: Fields) -> Role:
     role = item.word("role")
-    if role in get_args(Role):
+    if role in _ROLES:
         return cast("Role", role)
     return ITEM_ROLE.get(kind, "user" if kind.endswith("_output") else "assistant")
 
@@ -207,7 +218,9 @@ def _role(kind: str, item: Fields) -> Role:
 def _turn(role: Role, item: Fields, *known: str) -> Turn:
     """The turn of an item, with what the item has beside its content."""
     turn = Turn(role=role, path=item.path, extra=item.rest("type", "id", *known))
-    turn.noise = {key: item.raw[key] for key in ("type", "id") if item.raw.get(key) is not None}
+    for key in ("type", "id"):
+        if item.raw.get(key) is not None:
+            turn.noise[key] = item.raw[key]
     if turn.extra.get("status") == "completed":
         turn.noise["status"] = turn.extra.pop("status")
     return turn
@@ -215,10 +228,13 @@ def _turn(role: Role, item: Fields, *known: str) -> Turn:
 
 def _message(item: Fields) -> Turn:
     role = _needed(item, "role")
-    if role not in get_args(Role):
-        raise RequestRefused(item.at("role"), f"unknown role {role!r}; known are {', '.join(get_args(Role))}")
-    turn = _turn(cast("Role", role), item, "role", "content")
-    turn.parts = list(_content(item, "content", turn.role))
+    if role not in _ROLES:
+        raise RequestRefused(item.at("role"), f"unknown role {role!r}; known are {', '.join(_ROLES)}")
+    if len(item.raw) > 2:
+        turn = _turn(cast("Role", role), item, "role", "content")
+    else:
+        turn = Turn(role=cast("Role", role), path=item.path)
+    turn.parts += _content(item, "content", turn.role)
     return turn
 
 
@@ -262,7 +278,7 @@ def _result(item: Fields, *, custom: bool) -> Turn:
     turn = _turn("user", item, "call_id", "name", "output")
     id = carried_id(item.text("call_id"))
     result = Result(id=id, name=item.text("name"), custom=custom, path=item.path, id_path=item.at("call_id"))
-    result.parts = list(_content(item, "output", "user"))
+    result.parts = _content(item, "output", "user")
     turn.parts.append(result)
     return turn
 
@@ -270,26 +286,24 @@ def _result(item: Fields, *, custom: bool) -> Turn:
 # Content
 
 
-def _content(item: Fields, key: str, role: Role) -> Iterator[Text | Media | Foreign]:
+def _content(item: Fields, key: str, role: Role) -> list[Text | Media | Foreign]:
     """The parts of a text or a list; a text's path is that of the field, which tells the two apart."""
     value = item.raw.get(key)
     if value is None:
         raise RequestRefused(item.at(key), "is missing")
-    if isinstance(value, str):
-        yield Text(text=value, path=item.at(key))
-    elif isinstance(value, list):
-        for part in item.each(key):
-            yield _part(part, role)
-    else:
+    if type(value) is str:
+        return [Text(text=value, path=item.at(key))]
+    if type(value) is not list:
         raise item.wrong(key, "a string or an array")
+    return [_part(part, role) for part in item.each(key)]
 
 
 def _part(part: Fields, role: Role) -> Text | Media | Foreign:
     kind = _needed(part, "type")
     if kind in ("input_text", "output_text", "text"):
-        text = Text(text=_needed(part, "text", empty=True), path=part.path, cache=_cache(part))
-        text.extra = _rest(part, "type", "text", *_empty(part, "annotations", "logprobs"))
-        text.noise = _empty(part, "annotations", "logprobs")
+        noise, cache = _empty(part, "annotations", "logprobs"), _cache(part)
+        text = Text(text=_needed(part, "text", empty=True), path=part.path, cache=cache, noise=noise)
+        text.extra = _rest(part, cache, "type", "text", *noise)
         if kind != ("output_text" if role == "assistant" else "input_text"):
             text.noise["type"] = kind
         return text
@@ -312,7 +326,7 @@ def _image(part: Fields) -> Media:
         media.url = url
     else:
         media.media_type, media.data = inline
-    media.extra = _rest(part, "type", "image_url", "file_id", "detail")
+    media.extra = _rest(part, media.cache, "type", "image_url", "file_id", "detail")
     return media
 
 
@@ -326,7 +340,7 @@ def _file(part: Fields) -> Media:
         text = _plain_text(*inline)
         if text:
             media.text, media.data = text, ""
-    media.extra = _rest(part, "type", "file_data", "file_id", "file_url", "filename", "detail")
+    media.extra = _rest(part, media.cache, "type", "file_data", "file_id", "file_url", "filename", "detail")
     return media
 
 
@@ -334,7 +348,8 @@ def _audio(part: Fields) -> Media:
     audio = part.fields("input_audio")
     format = _needed(audio, "format")
     media = Media(kind="audio", media_type=AUDIO_READ.get(format, f"audio/{format}"), data=_needed(audio, "data"))
-    media.path, media.cache, media.extra = part.path, _cache(part), _rest(part, "type", "input_audio")
+    media.path, media.cache = part.path, _cache(part)
+    media.extra = _rest(part, media.cache, "type", "input_audio")
     return media
 
 
@@ -358,15 +373,17 @@ def _plain_text(media_type: str, data: str) -> str:
 
 
 def _cache(part: Fields) -> Cache | None:
+    if part.raw.get("prompt_cache_breakpoint") is None:
+        return None
     point = part.noise("prompt_cache_breakpoint")
     ttl = point.raw.get("ttl")
     known = point.raw.get("mode") == "explicit" and point.raw.keys() <= {"mode", "ttl"}
     return Cache(ttl) if known and (ttl is None or isinstance(ttl, str)) else None
 
 
-def _rest(part: Fields, *known: str) -> dict[str, Any]:
+def _rest(part: Fields, cache: Cache | None, *known: str) -> dict[str, Any]:
     """What a content part has beside what is known, and its cache breakpoint if that was understood."""
-    return part.rest(*known, *(() if _cache(part) is None else ("prompt_cache_breakpoint",)))
+    return part.rest(*known) if cache is None else part.rest(*known, "prompt_cache_breakpoint")
 
 
 # Tools
@@ -391,21 +408,20 @@ def _tool(fields: Fields, namespace: str) -> Tool:
         hosted = Tool(kind="hosted", name=kind, namespace=namespace, path=fields.path, extra=fields.rest("type"))
         hosted.hosted = HOSTED_READ.get(kind, "")
         return hosted
-    tool = Tool(kind="custom", name=_needed(fields, "name"), namespace=namespace, path=fields.path)
-    tool.description = fields.text("description")
-    tool.extra = fields.rest("type", "name", "description")
-    tool.noise = _empty(fields, "description")
-    grammar = _grammar(fields.noise("format")) if kind == "custom" else None
-    if grammar is not None:
-        tool.grammar = grammar
-        del tool.extra["format"]
-    elif kind == "custom" and fields.raw.get("format") == {"type": "text"}:  # which is the default
-        tool.noise["format"] = tool.extra.pop("format")
+    name, description, noise = _needed(fields, "name"), fields.text("description"), _empty(fields, "description")
+    tool = Tool(kind="custom", name=name, description=description, namespace=namespace, path=fields.path, noise=noise)
     if kind == "function":
         tool.kind = "function"
         tool.strict = fields.flag("strict")
-        tool.schema = _schema(fields, "parameters")
+        tool.schema = fields.mapping("parameters")
         tool.extra = fields.rest("type", "name", "description", "parameters", "strict")
+        return tool
+    tool.extra = fields.rest("type", "name", "description")
+    tool.grammar = _grammar(fields.noise("format"))
+    if tool.grammar is not None:
+        del tool.extra["format"]
+    elif fields.raw.get("format") == {"type": "text"}:  # which is the default
+        tool.noise["format"] = tool.extra.pop("format")
     return tool
 
 
@@ -463,7 +479,7 @@ def _format(fields: Fields) -> Format | None:
         kind="schema",
         name=fields.text("name"),
         description=fields.text("description"),
-        schema=_schema(fields, "schema"),
+        schema=fields.mapping("schema"),
         strict=fields.flag("strict"),
         path=fields.path,
         extra=fields.rest("type", "name", "description", "schema", "strict"),
@@ -482,10 +498,11 @@ def _needed(fields: Fields, key: str, *, empty: bool = False) -> str:
     return value
 
 
-def _schema(fields: Fields, key: str) -> dict[str, Any] | None:
-    return None if fields.raw.get(key) is None else dict(fields.fields(key).raw)
-
-
 def _empty(fields: Fields, *keys: str) -> dict[str, Any]:
     """The fields that are there and say nothing."""
-    return {key: fields.raw[key] for key in keys if fields.raw.get(key) in _EMPTY}
+    empty: dict[str, Any] = {}
+    for key in keys:
+        value = fields.raw.get(key)
+        if not value and value in _EMPTY:
+            empty[key] = value
+    return empty

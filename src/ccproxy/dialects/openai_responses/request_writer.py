@@ -45,7 +45,7 @@ class Writer(StrictWriter):
         request = self.request
         if (request.choices or 1) > 1:
             raise self.refuse(self.setting("choices"), "there is one answer and no more")
-        tools = self._tools()
+        tools = self._tools() if request.tools else []
         values = {
             "model": self._model(),
             "stream": request.stream if self.options.stream is None else self.options.stream,
@@ -108,7 +108,7 @@ class Writer(StrictWriter):
 
     def _text(self) -> dict[str, Any] | None:
         """The `text` object, which holds the format and the verbosity."""
-        form, out = self.request.format, dict(self.extra(self.request).get("text", {}))
+        form, out = self.request.format, dict(self.request.extra.get("text", {})) if self.own else {}
         if self.request.verbosity is not None:
             out["verbosity"] = self.request.verbosity
         if form is not None and form.kind == "schema":
@@ -134,7 +134,9 @@ class Writer(StrictWriter):
 
     def _user(self) -> dict[str, Any]:
         user = self.request.user
-        if self.own or user is None:
+        if user is None:
+            return {}
+        if self.own:
             return {self.setting("user"): user}
         if len(user) > _LONGEST_USER:
             self.lose(self.setting("user"), f"user: longer than {_LONGEST_USER} characters")
@@ -160,10 +162,13 @@ class Writer(StrictWriter):
         out: dict[str, Any] = {}
         turns = self.request.turns
         for position, turn in enumerate(turns):
-            text = self._string(turn.parts)
+            text: str | None = None
             if self.own and turn.path in ("instructions", "input"):
-                out[turn.path] = text
-            elif not self.own and position == 0 and len(turns) > 1 and turn.role == "system" and text:
+                out[turn.path] = self._string(turn.parts)
+                continue
+            if not self.own and position == 0 and len(turns) > 1 and turn.role == "system":
+                text = self._string(turn.parts)
+            if text:
                 out["instructions"] = text
             else:
                 out.setdefault("input", []).extend(self._items(turn))
@@ -177,8 +182,7 @@ class Writer(StrictWriter):
             yield turn.noise
         elif not turn.parts and self.own:
             yield self._with(turn, {"role": turn.role, "content": []})
-        for place, run in groupby(turn.parts, lambda part: self._place(part, turn)):
-            parts = list(run)
+        for place, parts in self._runs(turn):
             item: dict[str, Any] | None = None
             if place == "message":
                 item = self._message(turn, parts)
@@ -202,37 +206,51 @@ class Writer(StrictWriter):
             if item is not None:
                 yield self._with(turn, item)
 
+    def _runs(self, turn: Turn) -> list[tuple[str | int, list[Part]]]:
+        """The parts that share an item, and their place."""
+        runs: list[tuple[str | int, list[Part]]] = []
+        for part in turn.parts:
+            place = self._place(part, turn)
+            if runs and runs[-1][0] == place:
+                runs[-1][1].append(part)
+            else:
+                runs.append((place, [part]))
+        return runs
+
     def _place(self, part: Part, turn: Turn) -> str | int:
         """What tells items apart: neighbours of one place share an item."""
-        if isinstance(part, Text | Media) or (isinstance(part, Foreign) and self.own and part.path != turn.path):
+        if type(part) is Text or type(part) is Media:
             return "message"
-        return (part.group if isinstance(part, Thought) else "") or id(part)
+        if type(part) is Foreign and self.own and part.path != turn.path:
+            return "message"
+        return (part.group if type(part) is Thought else "") or id(part)
 
     def _message(self, turn: Turn, parts: list[Part]) -> dict[str, Any] | None:
-        text = self._string(parts)
-        if self.own:
-            return {"role": turn.role, "content": [self._part(part, turn) for part in parts] if text is None else text}
-        if turn.role == "assistant":
+        if turn.role == "assistant" and not self.own:
             for part in parts:
-                if isinstance(part, Media):
+                if type(part) is Media:
                     self.drop(part, f"{part.kind} of the assistant")
-            parts = [part for part in parts if not isinstance(part, Media)]
-            text = self._string(parts)
-        if not parts:
-            return None
+            parts = [part for part in parts if type(part) is not Media]
+            if not parts:
+                return None
+        text = self._string(parts)
         content = [self._part(part, turn) for part in parts] if text is None else text
-        return {"type": "message", "role": turn.role, "content": content}
+        message = {"role": turn.role, "content": content}
+        return message if self.own else {"type": "message", **message}
 
     def _string(self, parts: Sequence[Part]) -> str | None:
         """The text of parts that are written as a string: as it was, or if they are one text and nothing else."""
-        if len(parts) != 1 or not isinstance(parts[0], Text):
+        if len(parts) != 1:
             return None
         part = parts[0]
+        if type(part) is not Text:
+            return None
         if self.own:
             return None if part.path.endswith("]") else part.text
         if part.refusal or (part.cache is not None and self.options.cache_breakpoints):
             return None
-        self._cache(part)  # which reports a hint that is not wanted
+        if part.cache is not None:
+            self._cache(part)  # which reports a hint that is not wanted
         return part.text
 
     def _part(self, part: Part, turn: Turn | None = None) -> dict[str, Any]:
@@ -379,13 +397,15 @@ class Writer(StrictWriter):
     # Tools
 
     def _tools(self) -> list[dict[str, Any]]:
+        if not self.own:
+            return [item for item in map(self._tool, self.request.tools) if item is not None]
         out: list[dict[str, Any]] = []
-        given = [tool for tool in self.request.tools if not (self.own and tool.path.startswith("input["))]
+        given = [tool for tool in self.request.tools if not tool.path.startswith("input[")]
         for _, run in groupby(given, lambda tool: tool.path.rpartition(".tools[")[0] or id(tool)):
             tools = list(run)
             written = [item for item in map(self._tool, tools) if item is not None]
             namespace = tools[0].namespace
-            if self.own and namespace:
+            if namespace:
                 own = {key.removeprefix("namespace."): value for key, value in _of_namespace(tools[0], True).items()}
                 out.append({"type": "namespace", "name": namespace, "tools": written, **own})
             else:

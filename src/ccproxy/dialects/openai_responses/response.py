@@ -34,6 +34,9 @@ _BUILT: Final = frozenset(
 )
 """Fields of an item that are built from its parts; the others are its own dialect's extras."""
 
+_OF_THE_END: Final = frozenset({"id", "status", "output", "usage", "error", "incomplete_details"})
+"""Fields of the response that begin as ours, whatever its own provider says."""
+
 Annotations = Callable[[Part], list[dict[str, Any]]]
 """The annotations of a text part."""
 
@@ -41,8 +44,7 @@ Annotations = Callable[[Part], list[dict[str, Any]]]
 def envelope(start: StreamStart, context: Context) -> dict[str, Any]:
     """The response object at its beginning, with every field that strict clients require."""
     created = start.created if start.created is not None else context.created
-    own = start.meta.get(_DIALECT, {}).get("response", {})
-    return {
+    out: dict[str, Any] = {
         "id": with_prefix("resp_", start.id),
         "object": "response",
         "created_at": created or 0,
@@ -64,9 +66,13 @@ def envelope(start: StreamStart, context: Context) -> dict[str, Any]:
         "truncation": "disabled",
         "usage": None,
         "metadata": {},
-        **{key: value for key, value in own.items() if key != "id"},
-        **({"model": context.model} if context.model else {}),
-    } | {"status": "in_progress", "output": [], "usage": None, "error": None, "incomplete_details": None}
+    }
+    if _DIALECT in start.meta:
+        own = start.meta[_DIALECT].get("response", {})
+        out |= {key: value for key, value in own.items() if key not in _OF_THE_END}
+    if context.model:
+        out["model"] = context.model
+    return out
 
 
 def places(start: PartStart) -> bool:
@@ -118,7 +124,7 @@ def skeleton(start: PartStart, id: str) -> dict[str, Any]:
         out |= {"status": "in_progress", "input": "", "call_id": start.id, "name": start.name}
     if start.namespace:
         out["namespace"] = start.namespace
-    return out | {key: value for key, value in own.items() if key not in _BUILT and key not in out}
+    return _beside(own, out)
 
 
 def item(parts: Sequence[Part], id: str, status: str, context: Context, cited: Annotations) -> dict[str, Any]:
@@ -146,7 +152,15 @@ def item(parts: Sequence[Part], id: str, status: str, context: Context, cited: A
         out["status"] = status if is_object(out["arguments"]) else "incomplete"
     else:
         out |= {"status": status, "input": parts[0].text}
-    return out | {key: value for key, value in own.items() if key not in _BUILT and key not in out}
+    return _beside(own, out)
+
+
+def _beside(own: Mapping[str, Any], out: dict[str, Any]) -> dict[str, Any]:
+    """An item with the fields of its own dialect that are not built."""
+    for key, value in own.items():
+        if key not in _BUILT and key not in out:
+            out[key] = value
+    return out
 
 
 def is_summary(start: PartStart, context: Context) -> bool:

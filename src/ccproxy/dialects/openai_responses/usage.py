@@ -34,7 +34,7 @@ def read(raw: Mapping[str, Any]) -> Usage | None:
         cache_write=cache_write,
         output=output,
         reasoning=usage.noise("output_tokens_details").number("reasoning_tokens"),
-        extra=tuple(key for key, value in raw.items() if key not in _KNOWN and value),
+        extra=() if _KNOWN.issuperset(raw) else tuple(key for key, value in raw.items() if key not in _KNOWN and value),
         raw={"openai-responses": dict(raw)},
     )
 
@@ -53,13 +53,19 @@ def write(usage: Usage | None) -> dict[str, Any] | None:
         return None
     whole = usage.total_input or 0
     output = usage.output or 0
-    own: dict[str, Any] = (usage.raw or {}).get("openai-responses", {})
-    details = {"cached_tokens": usage.cache_read or 0, "cache_write_tokens": usage.cache_write or 0}
-    return own | {
+    read: dict[str, Any] = {"cached_tokens": usage.cache_read or 0, "cache_write_tokens": usage.cache_write or 0}
+    thought: dict[str, Any] = {"reasoning_tokens": usage.reasoning or 0}
+    out: dict[str, Any] = {
         "input_tokens": whole,
-        "input_tokens_details": dict(Fields(own).noise("input_tokens_details").raw) | details,
+        "input_tokens_details": read,
         "output_tokens": output,
-        "output_tokens_details": dict(Fields(own).noise("output_tokens_details").raw)
-        | {"reasoning_tokens": usage.reasoning or 0},
-        "total_tokens": Fields(own).number("total_tokens") or whole + output,
+        "output_tokens_details": thought,
+        "total_tokens": whole + output,
     }
+    if usage.raw is None or "openai-responses" not in usage.raw:
+        return out
+    own = Fields(usage.raw["openai-responses"])
+    out["input_tokens_details"] = {**own.noise("input_tokens_details").raw, **read}
+    out["output_tokens_details"] = {**own.noise("output_tokens_details").raw, **thought}
+    out["total_tokens"] = own.number("total_tokens") or whole + output
+    return {**own.raw, **out}

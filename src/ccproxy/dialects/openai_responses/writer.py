@@ -7,6 +7,8 @@ finishes, since only then it is known whether it goes on and whether it is compl
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
+import msgspec
+
 from ccproxy.core.assemble import Message, Part
 from ccproxy.core.events import (
     Citation,
@@ -27,7 +29,7 @@ from ccproxy.core.parts import digest
 from ccproxy.core.spi import Context
 from ccproxy.core.vocab import FinishReason, Usage
 from ccproxy.core.writer import BaseWriter
-from ccproxy.wire.json import Counter, Hole
+from ccproxy.wire.json import Counter, Hole, dumps
 
 from . import errors, response, usage
 from .maps import ITEM_EVENTS, PART_EVENTS, PROGRESS, TextEvents
@@ -39,7 +41,7 @@ _KEPT_WHEN_DONE: Final = ("text", "refusal", "reasoning", "tool", "custom_tool")
 class _Item:
     """The open output item."""
 
-    __slots__ = ("ended", "id", "index", "open", "parts", "places", "start")
+    __slots__ = ("ended", "id", "index", "open", "parts", "places", "start", "told")
 
     def __init__(self, start: PartStart, id: str, index: int) -> None:
         self.start = start
@@ -53,6 +55,8 @@ class _Item:
         """How many content parts there are for each kind of index."""
         self.open: tuple[TextEvents, dict[str, Any]] | None = None
         """Of the content part that is not done: its events, and the fields that address it."""
+        self.told: dict[int, Part] = {}
+        """The parts that are done."""
 
 
 class Writer(BaseWriter):
@@ -78,8 +82,9 @@ class Writer(BaseWriter):
         self._seed = self._seed or event.id
         self._note_usage(event.usage)
         self._response = response.envelope(event, self.context)
+        written = msgspec.Raw(dumps(self._response))
         for name in ("response.created", "response.in_progress"):
-            self._event(name, response=self._response)
+            self._event(name, response=written)
 
     # Items and parts
 
@@ -211,7 +216,7 @@ class Writer(BaseWriter):
         item.open = None
         start = next(reversed(item.parts.values()))
         self.stop_streaming(start.part)
-        part = self._told(start.part)
+        part = item.told[start.part] = self._told(start.part)
         if events.item:
             text = part.text
             if start.kind == "tool" and not text:
@@ -241,11 +246,11 @@ class Writer(BaseWriter):
         self._event("response.output_item.done", output_index=item.index, item=done)
 
     def _done(self, item: _Item, status: str) -> dict[str, Any]:
-        parts = [self._told(number) for number in item.parts]
+        parts = [self._told(number, item.told.get(number)) for number in item.parts]
         return response.item(parts, item.id, status, self.context, self._cited)
 
-    def _told(self, number: int) -> Part:
-        part = self.part(number)
+    def _told(self, number: int, part: Part | None = None) -> Part:
+        part = part or self.part(number)
         part.signature = self._signatures.get(number)
         part.citations = self._citations.get(number, [])
         return part
