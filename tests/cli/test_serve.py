@@ -298,7 +298,7 @@ def test_too_few_files_may_be_open() -> None:
 
 
 @pytest.mark.parametrize("command", [["serve"], ["run", "--", "true"], ["demo"]])
-@pytest.mark.parametrize("module", ["aiohttp", "uvicorn", "prometheus_client", "rich"])
+@pytest.mark.parametrize("module", ["httptools", "uvicorn", "prometheus_client", "rich"])
 def test_without_the_extra(command: list[str], module: str) -> None:
     flags = [] if command == ["demo"] else ["--upstream", "http://x", "--upstream-dialect", "gemini"]
     arguments = [command[0], *flags, *command[1:]]

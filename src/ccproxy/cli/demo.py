@@ -80,10 +80,10 @@ async def _ask_all(app: "App", models: Mapping[str, str]) -> int:
     from ccproxy.gateway.config import Timeouts
     from ccproxy.gateway.exchange import AccessLog
     from ccproxy.gateway.run import serving, url_of
-    from ccproxy.gateway.upstream import AiohttpClient
+    from ccproxy.gateway.upstream import HttpClient
     from ccproxy.translator import Translator
 
-    output, client, code = _io.Output(), AiohttpClient(), _io.OK
+    output, client, code = _io.Output(), HttpClient(), _io.OK
     async with AsyncExitStack() as stack:
         sock = stack.enter_context(_gateway.listen(app.config.host, app.config.port))
         await stack.enter_async_context(serving(app, sock, AccessLog("text"), app.config.limits))

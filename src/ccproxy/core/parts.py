@@ -3,7 +3,8 @@
 import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 _CARRIED: Final = "ccproxy_"
 _CALL_ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
@@ -11,10 +12,16 @@ _CALL_ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
 
 def digest(*words: object) -> str:
     """24 hex digits that depend on the words alone."""
-    from hashlib import blake2s  # slow to import, seldom needed
-
     text = "\x1f".join(map(str, words))
-    return blake2s(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    hashed: str = _hash()(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashed[:24]
+
+
+@cache
+def _hash() -> Callable[[bytes], Any]:
+    from hashlib import blake2s  # slow to import, and many uses of the library need none
+
+    return blake2s
 
 
 def call_id(seed: str, part: int) -> str:

@@ -6,9 +6,10 @@ A mistake is a `ConfigError` that names file, line and the nearest name that is 
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cached_property
 from ipaddress import ip_address
 from math import isfinite
 from pathlib import Path
@@ -141,7 +142,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """At the same time; more are answered with 429."""
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     host: str = "127.0.0.1"
     port: int = 8484
     upstreams: dict[str, Upstream] = {}
@@ -162,12 +163,21 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def route(self, model: str) -> tuple[Target, ...]:
         """Where requests for a model may go, in order; empty if nowhere."""
-        for rule in self.models:
-            if fnmatchcase(model, rule.match.replace("[", "[[]")):  # a bracket is one: claude-sonnet-4-5[1m]
-                return rule.targets
-        if len(self.upstreams) == 1:
-            return (Target(upstream=next(iter(self.upstreams))),)
+        for matches, targets in self._routes:
+            if matches(model):
+                return targets
         return ()
+
+    @cached_property
+    def _routes(self) -> list[tuple[Callable[[str], object], tuple[Target, ...]]]:
+        """What a model's name must match, and where it then goes."""
+        out: list[tuple[Callable[[str], object], tuple[Target, ...]]] = []
+        for rule in self.models:
+            pattern = translate(rule.match.replace("[", "[[]"))  # a bracket is one: claude-sonnet-4-5[1m]
+            out.append((re.compile(pattern).match, rule.targets))
+        if len(self.upstreams) == 1:
+            out.append((lambda _: True, (Target(upstream=next(iter(self.upstreams))),)))
+        return out
 
 
 def load(

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -16,36 +16,42 @@ Phase = Literal["before", "waiting", "streaming", "done"]
 """Before the upstream was asked, before its first byte went out, after it, at the end."""
 
 
+def _nothing() -> None:
+    """There is nothing to cancel yet."""
+
+
 class Exchange:
     """One request of a client, from its arrival to its last byte."""
+
+    upstream = "none"
+    upstream_dialect = "none"
+    model = ""
+    upstream_model = ""
+    upstream_id = ""
+    """The upstream's id of the request."""
+    streams = False
+    first_byte: float | None = None
+    sent = 0
+    """Bytes of the body that the client was given."""
+    status = 0
+    attempts = 0
+    phase: Phase = "before"
+    left = False
+    """Whether the client is gone."""
+    aborted: tuple[ErrorKind, str] | None = None
+    """Why the gateway itself ends it."""
+    error: ErrorKind | None = None
+    finish: str | None = None
+    usage: Usage | None = None
+    losses: Mapping[str, int] = {}
+    """How many of each kind."""
 
     def __init__(self, id: str, client: str, now: float) -> None:
         self.id = id
         self.client = client
         """The client's dialect."""
-        self.upstream = "none"
-        self.upstream_dialect = "none"
-        self.model = ""
-        self.upstream_model = ""
-        self.upstream_id = ""
-        """The upstream's id of the request."""
-        self.streams = False
         self.began = now
-        self.first_byte: float | None = None
-        self.sent = 0
-        """Bytes of the body that the client was given."""
-        self.status = 0
-        self.attempts = 0
-        self.phase: Phase = "before"
-        self.left = False
-        """Whether the client is gone."""
-        self.aborted: tuple[ErrorKind, str] | None = None
-        """Why the gateway itself ends it."""
-        self.cancel: Callable[[], object] = lambda: None
-        self.error: ErrorKind | None = None
-        self.finish: str | None = None
-        self.usage: Usage | None = None
-        self.losses: Counter[str] = Counter()
+        self.cancel: Callable[[], object] = _nothing
 
     def leave(self) -> None:
         """The client has gone."""
@@ -58,39 +64,50 @@ class Exchange:
             self.aborted = (kind, message)
             self.cancel()
 
-    def note(self, message: Message | None, losses: Iterable[Loss]) -> None:
+    def note(self, message: Message | None, losses: Collection[Loss]) -> None:
         """What the answer said in the end."""
-        for loss in losses:
-            self.losses[loss.kind] += 1
+        self.losses = Counter([loss.kind for loss in losses]) if losses else {}
         if message is not None:
             self.usage = message.usage
-            finishes = sorted(message.finishes.items())
-            self.finish = finishes[0][1].reason.unified if finishes else None
+            finishes = message.finishes
+            self.finish = finishes[min(finishes)].reason.unified if finishes else None
 
     def record(self, now: float) -> dict[str, Any]:
         """The line of the access log: no bodies, no keys, no addresses."""
-        usage = self.usage or Usage()
-        known = {
+        usage = self.usage
+        out: dict[str, Any] = {
             "id": self.id,
             "client": self.client,
             "upstream": self.upstream,
             "upstream_dialect": self.upstream_dialect,
-            "model": self.model[:200],
-            "upstream_model": self.upstream_model[:200],
-            "upstream_id": self.upstream_id,
             "stream": self.streams,
             "status": self.status,
             "attempts": self.attempts,
-            "input_tokens": usage.total_input,
-            "output_tokens": usage.output,
-            "first_byte_ms": None if self.first_byte is None else round(1000 * (self.first_byte - self.began), 1),
             "duration_ms": round(1000 * (now - self.began), 1),
-            "finish": self.finish,
-            "error": self.error,
-            "losses": dict(self.losses),
-            "left": self.phase if self.left else None,
         }
-        return {name: value for name, value in known.items() if value or value == 0}
+        if self.model:
+            out["model"] = self.model[:200]
+        if self.upstream_model:
+            out["upstream_model"] = self.upstream_model[:200]
+        if self.upstream_id:
+            out["upstream_id"] = self.upstream_id
+        if usage is not None:
+            total_input = usage.total_input
+            if total_input is not None:
+                out["input_tokens"] = total_input
+            if usage.output is not None:
+                out["output_tokens"] = usage.output
+        if self.first_byte is not None:
+            out["first_byte_ms"] = round(1000 * (self.first_byte - self.began), 1)
+        if self.finish:
+            out["finish"] = self.finish
+        if self.error is not None:
+            out["error"] = self.error
+        if self.losses:
+            out["losses"] = dict(self.losses)
+        if self.left:
+            out["left"] = self.phase
+        return out
 
 
 class AccessLog(msgspec.Struct, frozen=True):

@@ -6,7 +6,6 @@ asked.
 """
 
 from collections.abc import Mapping
-from functools import cache
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -33,26 +32,22 @@ from ccproxy.wire.json import dumps
 from ccproxy.wire.sse import BOM
 
 from . import headers
-from .config import Config, Target, Upstream, UpstreamOptions
+from .config import Config
 from .routes import upstream_url
 
-RETRIED: frozenset[ErrorKind] = frozenset({"rate_limit", "overloaded", "internal", "timeout", "truncated", "protocol"})
-"""Errors that another attempt, or another upstream, may not have."""
 _CHARACTERS_OF_A_TOKEN = 4
 _EVENTS = "text/event-stream; charset=utf-8"
 _JSON = "application/json"
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True):
     """A client's request."""
 
-    dialect: Dialect
     endpoint: Endpoint
     headers: Mapping[str, str]
     body: bytes
     key: str
     """The client's own key."""
-    id: str
 
 
 class Keys(NamedTuple):
@@ -63,14 +58,48 @@ class Keys(NamedTuple):
     """Those that are configured."""
 
 
-class Plan(NamedTuple):
+class Pair:
+    """A dialect of clients and an upstream: what is the same in all their exchanges."""
+
+    def __init__(self, client: Dialect, name: str, config: Config, keys: Keys, store: Store | None) -> None:
+        self.client = client
+        self.name = name
+        """The upstream's in the configuration."""
+        self.upstream = upstream = config.upstreams[name]
+        self.dialect = dialect = dialects.get(upstream.dialect)
+        """The upstream's."""
+        assert dialect.endpoints is not None  # the configuration was checked
+        self.endpoints = dialect.endpoints
+        self.same = client.name == dialect.name
+        self.store = store
+        self.max_response = config.limits.max_response
+        self.request_options = msgspec.convert(msgspec.structs.asdict(upstream.options), RequestOptionsDict)
+        self.answer_options = Options(
+            quirks=upstream.quirks,
+            choices=upstream.choices,
+            store=store,
+            max_frame=config.limits.max_frame,
+            max_waiting=config.limits.max_waiting,
+        )
+        self.headers = headers.Upstream(self.endpoints, self.same, *keys, forward_key=upstream.forward_key)
+        self._urls: dict[str, str] = {}
+
+    def url(self, asked: Endpoint, model: str, stream: bool) -> str:
+        """The URL of the upstream's endpoint. Raises `RequestRefused` for a model that is no name of one."""
+        if self.dialect.model_in_path:
+            return upstream_url(self.upstream.url, self.endpoints, Endpoint(asked.kind, model, stream))
+        known = self._urls.get(asked.kind)
+        if known is None:
+            known = self._urls[asked.kind] = upstream_url(self.upstream.url, self.endpoints, Endpoint(asked.kind))
+        return known
+
+
+class Plan(msgspec.Struct, frozen=True):
     """One request upstream."""
 
-    target: Target
-    upstream: Upstream
-    dialect: Dialect
+    pair: Pair
     url: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
     translated: TranslatedRequest
     client_streams: bool
@@ -103,35 +132,25 @@ class Answer(Protocol):
     def losses(self) -> tuple[Loss, ...]: ...
 
 
-def plan(asked: Asked, target: Target, config: Config, keys: Keys, store: Store | None) -> Plan:
-    """The request for a target. Raises `RequestRefused`."""
-    upstream = config.upstreams[target.upstream]
-    dialect = dialects.get(upstream.dialect)
-    endpoints = dialect.endpoints
-    assert endpoints is not None  # the configuration was checked
-    source = asked.dialect
-    options: RequestOptionsDict = {
-        **_fields(upstream.options),
-        "model": target.model or asked.endpoint.model or None,
-        "stream": asked.endpoint.stream,
-    }
-    if asked.endpoint.kind == "count_tokens":
-        translated = translate_count_request(asked.body, source.name, dialect.name, **options)
+def plan(asked: Asked, pair: Pair, model: str) -> Plan:
+    """The request for an upstream, and for a model there if one is named. Raises `RequestRefused`."""
+    source, target = pair.client.name, pair.dialect.name
+    endpoint = asked.endpoint
+    options = pair.request_options | {"model": model or endpoint.model or None, "stream": endpoint.stream}
+    if endpoint.kind == "count_tokens":
+        translated = translate_count_request(asked.body, source, target, **options)
         streams = client_streams = False
     else:
-        translated = translate_request(asked.body, source.name, dialect.name, store=store, **options)
+        translated = translate_request(asked.body, source, target, store=pair.store, **options)
         client_streams = translated.stream
-        streams = client_streams or upstream.stream == "always"
+        streams = client_streams or pair.upstream.stream == "always"
         if streams != client_streams:
             options["stream"] = True
-            translated = translate_request(asked.body, source.name, dialect.name, store=store, **options)
-    same = source.name == dialect.name
+            translated = translate_request(asked.body, source, target, store=pair.store, **options)
     return Plan(
-        target,
-        upstream,
-        dialect,
-        upstream_url(upstream.url, endpoints, Endpoint(asked.endpoint.kind, translated.model, streams)),
-        headers.upstream(endpoints, asked.headers, same, asked.key if upstream.forward_key else keys.key, keys.headers),
+        pair,
+        pair.url(endpoint, translated.model, streams),
+        pair.headers.of(asked.headers, asked.key),
         asked.body if translated.untouched else dumps(translated.body),
         translated,
         client_streams,
@@ -139,15 +158,9 @@ def plan(asked: Asked, target: Target, config: Config, keys: Keys, store: Store 
     )
 
 
-@cache
-def _fields(options: UpstreamOptions) -> RequestOptionsDict:
-    return msgspec.convert(msgspec.structs.asdict(options), RequestOptionsDict)
-
-
-def estimate(asked: Asked) -> bytes:
+def estimate(client: Dialect, body: bytes) -> bytes:
     """A number of tokens for an upstream that counts none."""
-    count = asked.dialect.count
-    return b"" if count is None else dumps(count.write_answer(tokens_of(asked.body)))
+    return b"" if client.count is None else dumps(client.count.write_answer(tokens_of(body)))
 
 
 def tokens_of(body: bytes) -> int:
@@ -155,32 +168,28 @@ def tokens_of(body: bytes) -> int:
     return max(1, len(body) // _CHARACTERS_OF_A_TOKEN)
 
 
-def answer(asked: Asked, planned: Plan, config: Config, store: Store | None, is_stream: bool, created: int) -> Answer:
+def answer(asked: Asked, planned: Plan, is_stream: bool, created: int) -> Answer:
     """The answer for an upstream's response, which may be a stream or a body whatever was asked for."""
-    options = Options(
-        created=created,
-        include_usage=planned.translated.include_usage,
-        requested_model=planned.translated.model or None,
-        quirks=planned.upstream.quirks,
-        choices=planned.upstream.choices,
-        tools=planned.translated.tools,
-        store=store,
-        max_frame=config.limits.max_frame,
-        max_waiting=config.limits.max_waiting,
-    )
-    source, target = planned.dialect.name, asked.dialect.name
+    pair, translated = planned.pair, planned.translated
+    source, target = pair.dialect.name, pair.client.name
     if asked.endpoint.kind == "count_tokens":
-        return _Count(source, target, config.limits.max_response)
+        return _Count(source, target, pair.max_response)
+    options = pair.answer_options | {
+        "created": created,
+        "include_usage": translated.include_usage,
+        "requested_model": translated.model or None,
+        "tools": translated.tools,
+    }
     body: Answer | None = None
+    array = asked.endpoint.array
     if not is_stream:
-        limit = config.limits.max_response
-        body = _Body(source, target, options.copy(), limit, planned.client_streams, asked.endpoint.array)
+        body = _Body(source, target, options.copy(), pair.max_response, planned.client_streams, array)
         if not planned.upstream_streams:
             return body
     if planned.client_streams:
-        options["normalize"] = planned.upstream.normalize or not is_stream
+        options["normalize"] = pair.upstream.normalize or not is_stream
         options["input_tokens"] = len(asked.body) // _CHARACTERS_OF_A_TOKEN
-        stream: Answer = _Stream(source, target, options, asked.endpoint.array)
+        stream = _stream(source, target, options, array)
     else:
         stream = _Collected(source, target, options)
     return stream if body is None else _Either(stream, body)
@@ -204,29 +213,32 @@ class _Array:
         return b"]" if self._begun else b"[]"
 
 
-class _Stream:
+class _Stream(Translator):
     """A stream for a stream."""
 
-    def __init__(self, source: str, target: str, options: Options, array: bool) -> None:
+    media_type = _EVENTS
+
+
+class _ArrayStream:
+    """A stream for a stream that is a JSON array."""
+
+    media_type = _JSON
+
+    def __init__(self, source: str, target: str, options: Options) -> None:
         self._translator = Translator(source, target, **options)
-        self._array = _Array() if array else None
-        self.media_type = _JSON if array else _EVENTS
+        self._array = _Array()
 
     def feed(self, data: bytes) -> bytes:
-        out = self._translator.feed(data)
-        return out if self._array is None else self._array.feed(out)
+        return self._array.feed(self._translator.feed(data))
 
     def close(self) -> bytes:
-        return self._last(self._translator.close())
+        return self._array.feed(self._translator.close()) + self._array.close()
 
     def fail(self, kind: ErrorKind, message: str) -> bytes:
-        return self._last(self._translator.fail(kind, message))
-
-    def _last(self, out: bytes) -> bytes:
-        return out if self._array is None else self._array.feed(out) + self._array.close()
+        return self._array.feed(self._translator.fail(kind, message)) + self._array.close()
 
     def ping(self) -> bytes:
-        return b"" if self._array is not None else self._translator.ping()
+        return b""
 
     @property
     def error(self) -> StreamFailed | None:
@@ -239,6 +251,10 @@ class _Stream:
     @property
     def losses(self) -> tuple[Loss, ...]:
         return self._translator.losses
+
+
+def _stream(source: str, target: str, options: Options, array: bool) -> Answer:
+    return _ArrayStream(source, target, options) if array else _Stream(source, target, **options)
 
 
 class _Collected:
@@ -374,7 +390,7 @@ class _Body:
         """The error as the end of a stream, for a client that has had a sign of life."""
         if not self._streams:
             return b""
-        stream = _Stream(self._source, self._target, self._options, self._array is not None)
+        stream = _stream(self._source, self._target, self._options, self._array is not None)
         return stream.fail(failed.kind, failed.event.message)
 
     def ping(self) -> bytes:

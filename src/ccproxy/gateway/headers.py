@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from random import getrandbits
 from urllib.parse import urlsplit
 
@@ -19,18 +20,19 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 def decode(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """ASGI's headers; of several with one name the first counts."""
-    out: dict[str, str] = {}
-    for name, value in raw:
-        out.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
-    return out
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed([*raw])}
+
+
+def size(raw: Iterable[tuple[bytes, bytes]]) -> int:
+    """The bytes of ASGI's headers."""
+    return sum(map(len, chain.from_iterable(raw)))
 
 
 def encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """What goes out; a value with a control character, which could end the header, is left out."""
-    pairs = list(headers.items())
     if _CONTROL.search("".join(headers.values())):
-        pairs = [(name, value) for name, value in pairs if not _CONTROL.search(value)]
-    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in pairs]
+        headers = {name: value for name, value in headers.items() if not _CONTROL.search(value)}
+    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
 
 
 def request_id(headers: Mapping[str, str]) -> str:
@@ -71,28 +73,46 @@ def is_foreign_page(headers: Mapping[str, str]) -> bool:
     return origin == "null" or (parts.scheme in ("http", "https") and not is_loopback(host))
 
 
-def upstream(
-    endpoints: Endpoints, client: Mapping[str, str], same_dialect: bool, key: str, extra: Mapping[str, str]
-) -> dict[str, str]:
-    """The headers of a request upstream. A configured one replaces any other."""
-    out = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "ccproxy"}
-    out |= endpoints.headers
-    if same_dialect:
-        out |= {name: client[name] for name in endpoints.crossing if name in client}
-    if key:
-        out[endpoints.key_headers[0]] = f"Bearer {key}" if endpoints.bearer else key
-    return out | {name.lower(): value for name, value in extra.items()}
+class Upstream:
+    """The headers of requests to one upstream. A configured one replaces any other."""
+
+    def __init__(
+        self, endpoints: Endpoints, same_dialect: bool, key: str, configured: Mapping[str, str], *, forward_key: bool
+    ) -> None:
+        """`same_dialect`: whether the clients speak the upstream's; `key`: the upstream's own."""
+        own = {name.lower(): value for name, value in configured.items()}
+        self._fixed = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "ccproxy"}
+        self._fixed |= endpoints.headers
+        self._bearer = endpoints.bearer
+        self._key_header = endpoints.key_headers[0]
+        self._forward_key = forward_key and self._key_header not in own
+        if key and not forward_key:
+            self._fixed[self._key_header] = self._sent(key)
+        self._fixed |= own
+        self._crossing = [name for name in endpoints.crossing if name not in own] if same_dialect else []
+
+    def of(self, client: Mapping[str, str], key: str) -> Mapping[str, str]:
+        """Those for a client with these headers and this key."""
+        crossing = [name for name in self._crossing if name in client]
+        forwards = self._forward_key and key
+        if not (crossing or forwards):
+            return self._fixed
+        out = self._fixed | {name: client[name] for name in crossing}
+        if forwards:
+            out[self._key_header] = self._sent(key)
+        return out
+
+    def _sent(self, key: str) -> str:
+        return f"Bearer {key}" if self._bearer else key
 
 
-def returning(endpoints: Endpoints, received: Mapping[str, str], same_dialect: bool) -> dict[str, str]:
-    """What a client gets of an upstream's headers."""
-    if not same_dialect:
-        return {}
+def returning(endpoints: Endpoints, received: Mapping[str, str]) -> dict[str, str]:
+    """What a client gets of the headers of an upstream of its own dialect."""
     return {name: value for name, value in received.items() if name.startswith(endpoints.returning)}
 
 
-def losses(lost: Iterable[Loss]) -> dict[str, str]:
-    """The header that names what a request lost: kind, place and what."""
+def losses(lost: Iterable[Loss]) -> str:
+    """What the header says that names what a request lost: kind, place and what."""
     shown = [f"{loss.kind} {loss.path}" if loss.path else f"{loss.kind} {loss.detail}" for loss in lost]
     text = "; ".join(shown).encode("ascii", "replace").decode("ascii").replace("\n", " ").replace("\r", " ")
-    return {LOSSES: text[:_LONGEST_LOSSES]} if text else {}
+    return text[:_LONGEST_LOSSES]

@@ -1,6 +1,7 @@
 """What an HTTP request is about: which client dialect speaks, and what it asks for."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote
 
@@ -17,10 +18,11 @@ class Route(NamedTuple):
     """None: there is nothing at this path, or not by this method."""
 
 
-def spoken() -> list[tuple[Dialect, Endpoints]]:
+@cache
+def spoken() -> tuple[tuple[Dialect, Endpoints], ...]:
     """The dialects that are spoken over HTTP."""
     known = [dialects.get(name) for name in dialects.names()]
-    return [(dialect, dialect.endpoints) for dialect in known if dialect.endpoints is not None]
+    return tuple((dialect, dialect.endpoints) for dialect in known if dialect.endpoints is not None)
 
 
 def find_route(method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Route:
@@ -29,6 +31,23 @@ def find_route(method: str, path: str, query: Mapping[str, str], headers: Mappin
     Several dialects list models at one path: the one that the headers speak for counts, else the one that has most of
     the clients, OpenAI's.
     """
+    return _plain().get((method, path)) or _search(method, path, query, headers)
+
+
+@cache
+def _plain() -> Mapping[tuple[str, str], Route]:
+    """Where method and path say all: nobody else has the path, and the body names the model."""
+    out: dict[tuple[str, str], Route] = {}
+    for _, endpoints in spoken():
+        for kind in ("generate", "count_tokens"):
+            path = endpoints.version + endpoints.path(Endpoint(kind))
+            hits = [Route(d, found) for d, e in spoken() if (found := e.find("POST", path, {})) is not None]
+            if len(hits) == 1 and not hits[0].dialect.model_in_path:
+                out["POST", path] = hits[0]
+    return out
+
+
+def _search(method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Route:
     candidates = spoken()
     path = f"/{path.lstrip('/')}"
     for whole in _spellings(path):
@@ -55,10 +74,12 @@ def _spellings(path: str) -> Iterator[str]:
         yield path.removeprefix(version)
 
 
-def client_key(endpoints: Endpoints, headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+def client_key(dialect: Dialect, headers: Mapping[str, str], query: Mapping[str, str]) -> str:
     """The key that a client sent; empty if none."""
+    endpoints = dialect.endpoints
+    assert endpoints is not None
     for name in endpoints.key_headers:
-        value = headers.get(name, "")
+        value = headers.get(name)
         if value:
             kind, _, rest = value.partition(" ")
             return rest.strip() if kind.lower() == "bearer" else value
@@ -66,7 +87,7 @@ def client_key(endpoints: Endpoints, headers: Mapping[str, str], query: Mapping[
 
 
 def parse_query(query: bytes) -> dict[str, str]:
-    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
 
 
 def upstream_url(base: str, endpoints: Endpoints, endpoint: Endpoint) -> str:

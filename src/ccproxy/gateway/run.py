@@ -106,17 +106,12 @@ class _Parser(httptools.HttpRequestParser):
         super().__init__(protocol)
         self._protocol = protocol
 
-    @property
-    def is_offer(self) -> bool:
-        """Whether what has been read is a head with an offer."""
-        return self.should_upgrade() and self.get_method() != b"CONNECT"
-
     def feed_data(self, data: Any) -> None:
         while True:
             try:
                 super().feed_data(data)
             except httptools.HttpParserUpgrade as offer:
-                if not self.is_offer:
+                if not self._protocol.is_offer:
                     raise
                 data = self._head() + data[offer.args[0] :]
             else:
@@ -140,6 +135,8 @@ class _Protocol(HttpToolsProtocol):
     def __init__(self, limits: Limits, **options: Any) -> None:
         super().__init__(**options)
         self.parser: _Parser = _Parser(self)
+        self.is_offer = False
+        """Whether what has been read is a head with an offer."""
         self._limits = limits
         self._in_head = False
         self._size = 0
@@ -172,11 +169,12 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if not self.parser.is_offer:
+        self.is_offer = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if not self.is_offer:
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        if not self.parser.is_offer:
+        if not self.is_offer:
             super().on_message_complete()
 
     def _wait(self) -> None:

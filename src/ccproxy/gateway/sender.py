@@ -1,9 +1,10 @@
 """What one client is sent, and when: its response, and signs of life while there is nothing else to say."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from math import inf
+from time import perf_counter
 from typing import Any, Final
 
 from ccproxy import dialects
@@ -12,12 +13,14 @@ from ccproxy.failures import TranslatedError
 from ccproxy.wire.json import dumps
 
 from . import flow, headers
-from .config import Config, Upstream
 from .exchange import Exchange
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-LAST_WORDS: Final = 5.0
+Begin = Callable[[], tuple[flow.Answer, dict[str, str]]]
+"""Gives an answer, and the headers that its client gets."""
+
+_LAST_WORDS: Final = 5.0
 """Seconds that a client has to take the error in which its stream ends."""
 
 
@@ -37,7 +40,7 @@ class Sender:
         if not self.started:
             self.started = True
             self._exchange.status = status
-            self._exchange.first_byte = time.perf_counter()
+            self._exchange.first_byte = perf_counter()
             encoded = headers.encode(out_headers)
             if not more and not (status == 200 and self._exchange.streams):  # a stream has no length, even a short one
                 encoded.append((b"content-length", str(len(data)).encode()))
@@ -62,115 +65,96 @@ class Sender:
             await self.body(response.status, out_headers, dumps(response.body), more=False)
 
 
-class Opening:
-    """Begins a client's stream, with signs of life, while its upstream has not begun to answer."""
+class Pulse:
+    """One timer for one request upstream.
+
+    In silence it gives a stream's client signs of life, even before the upstream's head if that takes too long. It
+    gives up on an upstream that says nothing in the middle of its response.
+    """
 
     def __init__(
-        self, wait: float, keepalive: float, begin: Callable[[], tuple[flow.Answer, dict[str, str]]], sender: Sender
+        self, keepalive: float, idle: float, exchange: Exchange, sender: Sender, begin: Begin, begins_at: float
     ) -> None:
-        self._loop = sender.loop
+        """`begin` gives what begins the client's stream at that time if there is no head; `inf`: it waits on."""
         self._keepalive = keepalive
-        self._begin = begin
-        self._begun: tuple[flow.Answer, dict[str, str]] | None = None
+        self._idle = idle
+        self._exchange = exchange
         self._sender = sender
-        self._sign: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_later(max(0.0, wait), self._beat)
-
-    def _beat(self) -> None:
-        self._begun = self._begun or self._begin()
-        answer, out_headers = self._begun
-        sign = answer.ping()
-        if not sign:  # the client's dialect has none
-            return
-        if self._sign is None or self._sign.done():
-            self._sign = self._loop.create_task(self._sender.body(200, out_headers, sign, more=True))
-        self._timer = self._loop.call_later(self._keepalive, self._beat)
+        self._begin = begin
+        self._begins_at = begins_at
+        self._answer: flow.Answer | None = None
+        self._headers: dict[str, str] = {}
+        self.sign: asyncio.Task[None] | None = None
+        """What gives the client a sign of life, until `settle` has waited for it."""
+        self._last_sign = 0.0
+        self.reads_since: float | None = None
+        """When the upstream was asked for more; None while it is not."""
+        self.stalled: tuple[ErrorKind, str] | None = None
+        """Why it has ended the exchange."""
+        self._interval = min(keepalive or inf, idle or inf) / 4
+        self._timer: asyncio.TimerHandle | None = None
+        self._wait(perf_counter())
 
     @property
     def begun(self) -> bool:
-        return self._sign is not None
+        """Whether the client has been given anything, or is being given it."""
+        return self._sender.started or self.sign is not None
 
-    async def over(self) -> bool:
-        """The upstream has begun, or never will. Whether the client's stream has; what it was given has arrived."""
-        self.stop()
-        if self._sign is not None:
-            await self._sign
-        return self.begun
+    async def head(self) -> None:
+        """The upstream has begun to answer, or never will."""
+        self._begins_at = inf
+        if self.sign is not None:
+            await self.settle()
 
-    async def fail(self, kind: ErrorKind, message: str) -> None:
-        """End the stream that has begun in an error."""
-        assert self._begun is not None
-        answer, out_headers = self._begun
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS):
-                await self._sender.last(200, out_headers, answer.fail(kind, message))
-
-    def stop(self) -> None:
-        self._timer.cancel()
-
-
-class Pulse:
-    """One timer for a stream: gives the client a sign of life in silence, and up on an upstream that says nothing."""
-
-    def __init__(
-        self,
-        config: Config,
-        upstream: Upstream,
-        exchange: Exchange,
-        answer: flow.Answer,
-        sender: Sender,
-        out_headers: dict[str, str],
-    ) -> None:
-        self._loop = sender.loop
-        self._keepalive = config.keepalive
-        self._idle = upstream.timeouts.idle
-        self._exchange = exchange
-        self._answer = answer
-        self._sender = sender
-        self._headers = out_headers
-        self._waiting_since: float | None = None
-        self._last_sign = self._loop.time()
-        self._ping: asyncio.Task[None] | None = None
-        self.stalled: tuple[ErrorKind, str] | None = None
-        """Why it has ended the exchange."""
-        waits = [seconds for seconds in (self._keepalive, self._idle) if seconds > 0]
-        self._interval = min(waits) / 4 if waits else 0.0
-        self._timer = self._loop.call_later(self._interval, self._beat) if waits else None
-
-    def waits(self) -> None:
-        """The upstream is being read."""
-        self._waiting_since = self._loop.time()
-
-    def reads(self) -> float:
-        """The upstream has said something. Gives the time."""
-        now = self._last_sign = self._loop.time()
-        self._waiting_since = None
-        return now
+    def follow(self, answer: flow.Answer, out_headers: dict[str, str]) -> None:
+        """Signs of life are this answer's from now on."""
+        self._answer, self._headers = answer, out_headers
+        self._last_sign = perf_counter()
 
     async def settle(self) -> None:
         """Let what the client is being given arrive before anything else."""
-        if self._ping is not None:
-            await self._ping
-            self._ping = None
+        if self.sign is not None:
+            await self.sign
+            self.sign = None
+
+    async def fail(self, kind: ErrorKind, message: str) -> None:
+        """End the stream that has begun in an error."""
+        assert self._answer is not None
+        self.reads_since = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._sender.last(200, self._headers, self._answer.fail(kind, message))
 
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._ping is not None:
-            self._ping.cancel()
+        if self.sign is not None:
+            self.sign.cancel()
+
+    def _wait(self, now: float) -> None:
+        delay = min(self._interval, self._begins_at - now)
+        if delay < inf:
+            self._timer = self._sender.loop.call_later(max(0.0, delay), self._beat)
 
     def _beat(self) -> None:
-        now = self._loop.time()
-        since = self._waiting_since
-        if since is not None:
+        now, since = perf_counter(), self.reads_since
+        if now >= self._begins_at:
+            if self._answer is None:
+                self._answer, self._headers = self._begin()
+            self._begins_at = now + self._keepalive if self._say() else inf
+        elif since is not None:
             if self._idle and now - since >= self._idle:
                 self.stalled = ("timeout", f"the upstream has said nothing for {self._idle:g} s")
                 self._exchange.cancel()
                 return
-            pinging = self._ping is not None and not self._ping.done()
-            if self._keepalive and now - max(since, self._last_sign) >= self._keepalive and not pinging:
+            if self._keepalive and now - max(since, self._last_sign) >= self._keepalive and self._say():
                 self._last_sign = now
-                sign = self._answer.ping()
-                if sign:
-                    self._ping = self._loop.create_task(self._sender.body(200, self._headers, sign, more=True))
-        self._timer = self._loop.call_later(self._interval, self._beat)
+        self._wait(now)
+
+    def _say(self) -> bool:
+        """Give the client a sign of life; whether its dialect has one."""
+        assert self._answer is not None
+        sign = self._answer.ping()
+        if sign and (self.sign is None or self.sign.done()):
+            self.sign = self._sender.loop.create_task(self._sender.body(200, self._headers, sign, more=True))
+        return bool(sign)

@@ -1,20 +1,32 @@
-"""The HTTP client: the only module that knows aiohttp. Its errors leave as `UpstreamError`."""
+"""The HTTP client. Its errors leave as `UpstreamError`."""
 
 import asyncio
-import os
+import re
+import socket
 import ssl
-from collections.abc import Mapping
-from functools import cache
-from typing import Final, Protocol
-
-import aiohttp
-from yarl import URL
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Final, NamedTuple, Protocol
+from urllib.parse import quote, unquote, urlsplit
 
 from ccproxy.core.vocab import ErrorKind
 
 from .config import Timeouts
+from .connection import Address, Broken, Connection, reach, words
 
 _ADVICE: Final = "check that it runs, and its url"
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_NO_PATH: Final = re.compile(r"[\x00-\x20\x7f]")
+_NO_NAME: Final = re.compile("[\xdf\u03c2\u200c\u200d]")
+"""What was once something else in the name of a host; it has to be written as `xn--`."""
+_PORTS: Final = {"http": 80, "https": 443}
+_KNOWN: Final = 60.0
+"""Seconds that the addresses of a host are known."""
+_CODINGS: Final = ("gzip", "x-gzip", "deflate")
+_MOST: Final = 256 * 1024
+"""Bytes that are decompressed at once."""
 _OTHER_HOST: Final = (62, 63, 64)
 """What OpenSSL says of a certificate for another host, mail address, IP address (X509_V_ERR_..._MISMATCH)."""
 
@@ -63,96 +75,252 @@ class Client(Protocol):
     async def close(self) -> None: ...
 
 
-class AiohttpClient:
-    """Connections are kept and not limited; names and certificates are checked; redirects are not followed."""
+class HttpClient:
+    """Connections are kept and not limited; names and certificates are checked. Redirects are not followed, cookies not
+    sent back; the environment names no proxy."""
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=60),
-                timeout=aiohttp.ClientTimeout(total=None),
-                auto_decompress=True,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("User-Agent",),
-                read_bufsize=256 * 1024,
-            )
-        return self._session
+        self._connections: set[Connection] = set()
+        self._idle: dict[_Origin, dict[Connection, None]] = {}
+        self._lookups: dict[_Origin, tuple[float, asyncio.Task[Sequence[Address]]]] = {}
 
     async def open(self, method: str, url: str, headers: Mapping[str, str], body: bytes, limits: Timeouts) -> Response:
+        target = _target(url)
+        request = _request(method, target, headers, body)
+        kept = self._kept(target.origin)
         try:
-            async with asyncio.timeout(limits.headers or None):
-                response = await self._open_session().request(
-                    method,
-                    URL(url, encoded=url.isascii()),
-                    headers=headers,
-                    data=body or None,
-                    timeout=_timeout(limits.connect),
-                    allow_redirects=False,
-                )
-        except aiohttp.ConnectionTimeoutError:
-            what = f"can't be reached: no connection within {limits.connect:g} s; {_ADVICE}"
-            raise UpstreamError("timeout", what) from None
+            return await self._ask(kept or await self._connect(target.origin, limits), request, limits)
+        except UpstreamError as error:  # servers close what is kept when they like; asking again must do no harm
+            if kept is None or method != "GET" or not error.again:
+                raise
+        return await self._ask(await self._connect(target.origin, limits), request, limits)
+
+    async def close(self) -> None:
+        self._lookups.clear()
+        for connection in self._connections:
+            connection.abort()
+        while self._connections:
+            await asyncio.sleep(0)
+
+    def _kept(self, origin: "_Origin") -> Connection | None:
+        idle = self._idle.get(origin)
+        while idle:
+            connection, _ = idle.popitem()
+            if connection.is_open:
+                return connection
+        return None
+
+    async def _ask(self, connection: Connection, request: bytes, limits: Timeouts) -> Response:
+        try:
+            await connection.ask(request, limits.headers)
         except TimeoutError:  # it may be at work, and cost as much again
             what = f"has not begun to answer within {limits.headers:g} s"
             raise UpstreamError("timeout", what, again=False) from None
-        except (aiohttp.ClientError, OSError, UnicodeError) as error:  # IDNA refuses a name of a host
-            raise UpstreamError("internal", f"can't be reached: {_words(error)}; {_ADVICE}") from None
-        return _Response(response)
+        except Broken as broken:
+            raise _unreachable(str(broken)) from None
+        coding = connection.headers.get("content-encoding", "").strip().lower()
+        if coding in ("", "identity"):
+            return _Answer(connection)
+        if coding in _CODINGS:
+            return _Inflated(_Answer(connection), coding)
+        connection.abort()
+        raise UpstreamError("protocol", "has compressed its answer in a way that nobody asked for", again=False)
 
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+    async def _connect(self, origin: "_Origin", limits: Timeouts) -> Connection:
+        patience = min(filter(None, (limits.connect, limits.headers)), default=None)
+        try:
+            async with asyncio.timeout(patience):
+                return await self._connection(origin)
+        except OSError as error:
+            self._lookups.pop(origin, None)
+            if patience is not None and isinstance(error, TimeoutError) and error.errno is None:
+                what = f"can't be reached: no connection within {patience:g} s; {_ADVICE}"
+                raise UpstreamError("timeout", what) from None
+            raise _unreachable(_words(error)) from None
+
+    async def _connection(self, origin: "_Origin") -> Connection:
+        idle = self._idle.setdefault(origin, {})
+        sock = await reach(await self._addresses(origin))
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(idle, self._connections),
+                sock=sock,
+                ssl=self._tls if origin.is_tls else None,
+                server_hostname=origin.host.rstrip(".") if origin.is_tls else None,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return connection
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    async def _addresses(self, origin: "_Origin") -> Sequence[Address]:
+        """Of many who ask at once one looks it up, and the others are told."""
+        loop = asyncio.get_running_loop()
+        known = self._lookups.get(origin)
+        if known is None or known[0] < loop.time():
+            lookup = loop.create_task(_look_up(origin.host, origin.port))
+            known = self._lookups[origin] = loop.time() + _KNOWN, lookup
+        return await asyncio.shield(known[1])
 
 
-@cache
-def _timeout(connect: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, connect=connect or None, sock_connect=connect or None)
+class _Origin(NamedTuple):
+    host: str
+    port: int
+    is_tls: bool
 
 
-class _Response:
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+class _Target(NamedTuple):
+    origin: _Origin
+    host: str
+    """As the header has it."""
+    path: str
+    authorization: str
+
+
+@lru_cache(maxsize=256)
+def _target(url: str) -> _Target:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        default = _PORTS[parts.scheme]
+        port = parts.port or default
+        if not host.isascii():
+            if _NO_NAME.search(host):
+                raise UnicodeError
+            host = host.encode("idna").decode()
+    except UnicodeError:
+        raise _unreachable("its host name is not known") from None
+    except (KeyError, ValueError):
+        raise _unreachable("its url is none") from None
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    if not path.isascii():
+        path = quote(path, safe="!$%&'()*+,/:;=?@~")
+    shown = f"[{host}]" if ":" in host else host.rstrip(".")
+    authorization = ""
+    if parts.username is not None:
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        authorization = f"Basic {b64encode(user.encode()).decode()}"
+    if not host or _NO_PATH.search(host + path):
+        raise _unreachable("its url is none")
+    shown = shown if port == default else f"{shown}:{port}"
+    return _Target(_Origin(host, port, parts.scheme == "https"), shown, path or "/", authorization)
+
+
+def _request(method: str, target: _Target, headers: Mapping[str, str], body: bytes) -> bytes:
+    lines = {"host": target.host, "accept": "*/*"}
+    if target.authorization:
+        lines["authorization"] = target.authorization
+    lines.update(headers)
+    if body or method != "GET":
+        lines["content-length"] = str(len(body))
+    said = "".join(lines) + "".join(lines.values())
+    if not said.isprintable() and _CONTROL.search(said):
+        raise UpstreamError("internal", "can't be asked: a header has a control character in it", again=False)
+    text = "".join([f"{name}: {value}\r\n" for name, value in lines.items()])
+    return f"{method} {target.path} HTTP/1.1\r\n{text}\r\n".encode("utf-8", "surrogateescape") + body
+
+
+async def _look_up(host: str, port: int) -> Sequence[Address]:
+    return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+class _Answer:
+    def __init__(self, connection: Connection) -> None:
+        self.status = connection.status
+        self.headers: Mapping[str, str] = connection.headers
+        self._connection: Connection | None = connection
 
     async def read(self) -> bytes:
+        connection = self._connection
+        if connection is None:
+            return b""
         try:
-            return await self._response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamError("truncated", f"broke off: {_words(error)}") from None
+            data = await connection.read()
+        except Broken as broken:
+            raise UpstreamError("truncated", f"broke off: {broken}") from None
+        if connection.at_end:
+            self.close()
+        return data
 
     @property
     def at_end(self) -> bool:
-        return self._response.content.at_eof()
+        return self._connection is None or self._connection.at_end
 
     def close(self) -> None:
-        if self.at_end:
-            self._response.release()
-        else:
-            self._response.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
 
 
-def _words(error: Exception) -> str:
+class _Inflated:
+    """An answer that came compressed, though nobody asked for it. However small, it is decompressed piece by piece."""
+
+    def __init__(self, answer: _Answer, coding: str) -> None:
+        self.status = answer.status
+        self.headers = answer.headers
+        self._answer = answer
+        self._coding = coding
+        self._compressed = b""
+        self._has_more = False
+        """Whether what has been taken from `_compressed` may give more."""
+        self._inflater = zlib.decompressobj()
+        self._has_begun = False
+        """Whether the inflater has what has no end yet."""
+
+    async def read(self) -> bytes:
+        while True:
+            if not (self._compressed or self._has_more):
+                self._compressed = await self._answer.read()
+                if not self._compressed:
+                    if self._has_begun:
+                        raise UpstreamError("truncated", "broke off: its compressed data have no end")
+                    return b""
+            if data := self._inflate():
+                return data
+
+    @property
+    def at_end(self) -> bool:
+        return self._answer.at_end and not (self._compressed or self._has_begun)
+
+    def close(self) -> None:
+        self._answer.close()
+
+    def _inflate(self) -> bytes:
+        if not self._has_begun:
+            is_zlib = self._compressed[0] & 0x0F == 8  # many send `deflate` without its head
+            bits = zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS
+            self._inflater = zlib.decompressobj(bits if self._coding == "deflate" else 16 + zlib.MAX_WBITS)
+        inflater = self._inflater
+        try:
+            data = inflater.decompress(self._compressed, _MOST)
+        except zlib.error:
+            raise UpstreamError("truncated", f"broke off: what it says is no {self._coding}") from None
+        self._has_begun = not inflater.eof
+        self._has_more = len(data) == _MOST and self._has_begun
+        self._compressed = inflater.unconsumed_tail if self._has_begun else inflater.unused_data  # another may follow
+        return data
+
+
+def _unreachable(why: str) -> UpstreamError:
+    return UpstreamError("internal", f"can't be reached: {why}; {_ADVICE}")
+
+
+def _words(error: OSError) -> str:
     """The error without the address of the upstream, which is not the client's matter."""
     match error:
-        case aiohttp.ClientConnectorDNSError() | UnicodeError():
+        case socket.gaierror():
             return "its host name is not known"
-        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as refused):
-            is_named = refused.verify_code in _OTHER_HOST  # the message names the host
-            why = "it is for another host" if is_named else refused.verify_message
+        case ssl.SSLCertVerificationError():
+            is_named = error.verify_code in _OTHER_HOST  # the message names the host
+            why = "it is for another host" if is_named else error.verify_message
             return f"its certificate is not accepted: {why}"
-        case aiohttp.ClientConnectorSSLError(os_error=ssl.SSLError() as failed):
-            return f"no TLS connection ({failed.reason or type(failed).__name__})"
-        case aiohttp.ServerDisconnectedError():
-            return "it closed the connection without an answer"
-        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
-            return f"what it says is no HTTP ({type(error).__name__})"
-        case OSError(errno=int(number)) if number > 0:
-            words = os.strerror(number)
-            return words[:1].lower() + words[1:]
+        case ssl.SSLError():
+            return f"no TLS connection ({error.reason or type(error).__name__})"
         case _:
-            return type(error).__name__
+            return words(error)

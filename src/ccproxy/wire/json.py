@@ -211,7 +211,7 @@ class Envelope:
     __slots__ = ("_between", "_prefix", "_suffix")
 
     def __init__(self, payload: dict[str, Any], head: bytes, tail: bytes) -> None:
-        before, after = _split(dumps(payload), Hole.TEXT)
+        before, after = _around(_TEXT, dumps(payload).rpartition(_TEXT))
         self._prefix = head + before
         self._suffix = after + tail
         self._between = self._suffix + self._prefix
@@ -253,15 +253,15 @@ class CountedEnvelope:
     __slots__ = ("_between", "_counter", "_middle", "_prefix", "_suffix", "_template")
 
     def __init__(self, payload: dict[str, Any], head: bytes, tail: bytes, counter: Counter) -> None:
-        before, rest = _split(dumps(payload), Hole.COUNT)
-        middle, after = _split(rest, Hole.TEXT)
+        before, rest = _around(_COUNT, dumps(payload).partition(_COUNT))
+        middle, after = _around(_TEXT, rest.rpartition(_TEXT))
         self._counter = counter
         self._prefix = head + before
         self._middle = middle
         self._suffix = after + tail
         self._between = self._suffix + self._prefix
-        pieces = (piece.replace(b"%", b"%%") for piece in (self._prefix, middle, self._suffix))
-        self._template = b"%b%%d%b%%b%b" % tuple(pieces)
+        template = b"\0".join((self._prefix, middle, self._suffix)).replace(b"%", b"%%")
+        self._template = template.replace(b"\0", b"%d", 1).replace(b"\0", b"%b", 1)
 
     def one(self, text: str) -> bytes:
         """The frame for one delta."""
@@ -290,10 +290,14 @@ class CountedEnvelope:
         return b"".join(pieces)
 
 
-def _split(encoded: bytes, hole: str) -> tuple[bytes, bytes]:
-    """What is before the hole and behind it. The count is the first value that looks like it, the text the last."""
-    mark = dumps(hole)
-    before, found, after = encoded.partition(mark) if hole == Hole.COUNT else encoded.rpartition(mark)
+_COUNT: Final = dumps(Hole.COUNT)
+"""Of several values that look like it the first is meant, for the text the last."""
+_TEXT: Final = dumps(Hole.TEXT)
+
+
+def _around(hole: bytes, parts: tuple[bytes, bytes, bytes]) -> tuple[bytes, bytes]:
+    """What is before a hole and behind it."""
+    before, found, after = parts
     if not found:
-        raise ValueError(f"the payload of an envelope needs the hole {hole!r}")
+        raise ValueError(f"the payload of an envelope needs the hole {hole.decode()}")
     return before, after
