@@ -27,6 +27,7 @@ SLOW = (
         "tests/laws/test_bad_requests.py",
         "tests/laws/test_cut.py",
         "tests/laws/test_fuzz.py",
+        "tests/laws/test_garbage.py",
     ),
 )
 """Where tests talk over sockets, start processes, or go through every stream a second time: not for `make check`."""
