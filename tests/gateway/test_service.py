@@ -344,6 +344,18 @@ def test_a_model_leads_nowhere_else(client: str, model: str) -> None:
     alone(stream(*SPEECHES["gemini"].text), lambda url: one("gemini", url), work)
 
 
+def test_a_model_whose_name_is_no_name_but_a_text() -> None:
+    """URLs are kept."""
+
+    async def work(server: Upstream, served: Gateway) -> None:
+        assert (await ask(served, "anthropic", model="m" * 1000)).status == 200
+        reply = await ask(served, "anthropic", model="m" * 1001)
+        assert reply.status == 400 and "no name of a model" in told("anthropic", reply.json)[1]
+        assert len(server.calls) == 1
+
+    alone(stream(*SPEECHES["gemini"].text), lambda url: one("gemini", url), work)
+
+
 @pytest.mark.parametrize(
     ("base", "path"),
     [
@@ -824,6 +836,22 @@ def test_metrics() -> None:
 
     settings = {"retries": {"attempts": 2, "backoff": 0.01}}
     alone(script, lambda url: one("anthropic", url, settings), work)
+
+
+@pytest.mark.parametrize("said", [-11, int("1" * 400)], ids=["less than none", "more than a float holds"])
+def test_a_number_of_tokens_that_is_none_is_not_counted(said: int) -> None:
+    async def work(server: Upstream, served: Gateway) -> None:
+        reply = await ask(served, "anthropic", streams=False)
+        assert reply.status == 200 and reply.json["usage"]["input_tokens"] == said
+        [exchange] = await served.over()
+        assert exchange.usage is not None and exchange.usage.input == said
+        text = (await send(f"{served.url}/metrics")).body.decode()
+        assert '\nccproxy_tokens_total{client="anthropic",kind="output",upstream="it"} 6.0\n' in text
+        assert 'kind="input"' not in text
+        assert served.said == []
+
+    answer = SPEECHES["anthropic"].body | {"usage": {"input_tokens": said, "output_tokens": 6}}
+    alone(body(answer), lambda url: one("anthropic", url), work)
 
 
 def test_the_bytes_given_are_counted(bench: Bench) -> None:

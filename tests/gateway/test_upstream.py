@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import gzip
 import random
 import socket
+import socketserver
 import ssl
+import warnings
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -260,7 +264,15 @@ def test_a_long_request(within: Within) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("x", "a\r\nb: c"), ("x", "a\nb"), ("x", "a\0"), ("x\r\nb", "c"), ("x", "\x7f"), ("é", "\x85\x0b")],
+    [
+        ("x", "a\r\nb: c"),
+        ("x", "a\nb"),
+        ("x", "a\0"),
+        ("x\r\nb", "c"),
+        ("x", "\x7f"),
+        ("é", "\x85\x0b"),
+        ("x", "\ud800"),
+    ],
 )
 def test_no_header_is_smuggled(within: Within, name: str, value: str) -> None:
     async def main() -> None:
@@ -272,7 +284,7 @@ def test_no_header_is_smuggled(within: Within, name: str, value: str) -> None:
     within(main)
 
 
-@pytest.mark.parametrize("path", ["/a b", "/a\x7fb", "/a\0", "/\x1f"])
+@pytest.mark.parametrize("path", ["/a b", "/a\x7fb", "/a\0", "/\x1f", "/a\nb", "/\ud800"])
 def test_nor_in_a_path(within: Within, path: str) -> None:
     async def main() -> None:
         async with serving(says(HELLO)) as server, using() as client:
@@ -282,7 +294,9 @@ def test_nor_in_a_path(within: Within, path: str) -> None:
     within(main)
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:y/", "http://x:99999", "http://[::1", "x", ""])
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "http://", "http://x:y/", "http://x:99999", "http://[::1", "x", "", "http://\ud800@x"]
+)
 def test_no_url(within: Within, url: str) -> None:
     async def main() -> None:
         async with using() as client:
@@ -296,6 +310,8 @@ def test_no_url(within: Within, url: str) -> None:
     [
         ("bücher.example", "xn--bcher-kva.example", "xn--bcher-kva.example"),
         ("[::1]", "::1", "[::1]"),
+        ("[fe80::1%25Eth0]", "fe80::1%Eth0", "[fe80::1]"),
+        ("[fe80::1%eth0]", "fe80::1%eth0", "[fe80::1]"),
         ("Some.Example.", "some.example.", "some.example"),
         ("me:s%40crets@some.example", "some.example", "some.example"),
     ],
@@ -320,6 +336,19 @@ def test_hosts_that_are_none(within: Within, looked_up: list[str], host: str) ->
         async with using() as client:
             assert (await fails(client, f"http://{host}/")).what.startswith("can't be reached: its host name is not")
             assert looked_up == []
+
+    within(main)
+
+
+@pytest.mark.parametrize("host", ["a..example", ".example", "a" * 64 + ".example"])
+def test_names_with_parts_that_are_none(within: Within, host: str) -> None:
+    """The system is not even asked."""
+
+    async def main() -> None:
+        async with using() as client:
+            for _ in range(2):
+                failed = await fails(client, f"https://{host}/")
+                assert failed.what == f"can't be reached: its host name is not known{ADVICE}"
 
     within(main)
 
@@ -498,6 +527,32 @@ def test_a_name_is_looked_up_once(within: Within, looked_up: list[str], monkeypa
     within(main)
 
 
+def test_a_lookup_that_takes_too_long(within: Within, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody starts another, and it may fail when all have left."""
+    asked: list[str] = []
+
+    async def main() -> None:
+        on = asyncio.Event()
+
+        async def look_up(host: str, port: int) -> list[connections.Address]:
+            asked.append(host)
+            await on.wait()
+            raise socket.gaierror(-3, "try again")
+
+        monkeypatch.setattr(upstreams, "_look_up", look_up)
+        monkeypatch.setattr(upstreams, "_KNOWN", 0.0)
+        async with using() as client:
+            for _ in range(3):
+                assert (await fails(client, "http://some.example", Timeouts(connect=0.02))).kind == "timeout"
+            assert asked == ["some.example"]
+            on.set()
+            await asyncio.sleep(0.01)
+        gc.collect()
+        await asyncio.sleep(0)
+
+    within(main)
+
+
 def test_a_connection_is_not_kept_for_ever(within: Within, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_KEPT", 3 * SOON)
 
@@ -557,6 +612,31 @@ def test_what_the_server_closed_or_said_unasked_is_not_used(within: Within, unas
     within(main)
 
 
+def test_a_close_that_comes_with_the_last_byte(within: Within) -> None:
+    """It is there when the next request is to be sent, and the loop hasn't read it yet."""
+
+    async def main() -> None:
+        async def answers(listening: socket.socket) -> None:
+            loop = asyncio.get_running_loop()
+            while True:
+                sock, _ = await loop.sock_accept(listening)
+                with sock:
+                    await loop.sock_recv(sock, 65536)
+                    sock.send(HELLO)
+
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setblocking(False)
+            answering = asyncio.create_task(answers(listening))
+            async with using() as client:
+                for _ in range(20):
+                    assert await whole(client, f"http://127.0.0.1:{listening.getsockname()[1]}/") == b"hello"
+            answering.cancel()
+            with suppress(asyncio.CancelledError):
+                await answering
+
+    within(main)
+
+
 @pytest.mark.parametrize(
     "extra", [b"!", b"hello", HELLO, b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"]
 )
@@ -572,7 +652,8 @@ def test_an_answer_ends_where_it_ends(within: Within, extra: bytes) -> None:
     within(main)
 
 
-def test_an_answer_before_the_end_of_the_request(within: Within) -> None:
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_an_answer_before_the_end_of_the_request(within: Within, trusted: Authority, secure: bool) -> None:
     """The connection can't be used for another."""
 
     async def main() -> None:
@@ -583,10 +664,32 @@ def test_an_answer_before_the_end_of_the_request(within: Within) -> None:
                 await asyncio.sleep(2 * SOON)
             await talk.leave()
 
-        async with serving(peer) as server, using() as client:
+        async with serving(peer, trusted.server("127.0.0.1") if secure else None) as server, using() as client:
             for _ in range(2):
-                assert await rest(await post(client, server.url, b"x" * 50_000_000)) == b"hello"
+                assert await rest(await post(client, server.url, b"x" * 20_000_000)) == b"hello"
             assert len(server.talks) == 2
+
+    within(main)
+
+
+@pytest.mark.parametrize("said", [b"", CHUNKED + b"5\r\nhello\r\n"], ids=["nothing", "half an answer"])
+def test_a_server_that_neither_reads_nor_says_more(within: Within, said: bytes) -> None:
+    """The end of what it says is the end, though not all of the request has been sent."""
+
+    async def main() -> None:
+        on = asyncio.Event()
+
+        async def peer(talk: Talk) -> None:
+            await talk.reader.readuntil(b"\r\n\r\n")
+            await talk.say(said)
+            talk.writer.write_eof()
+            await on.wait()
+
+        async with serving(peer) as server, using() as client:
+            async with asyncio.timeout(LIMITS.headers / 2):
+                with pytest.raises(UpstreamError, match="it closed the connection"):
+                    await rest(await post(client, server.url, b"x" * 20_000_000))
+            on.set()
 
     within(main)
 
@@ -676,6 +779,16 @@ def test_families_take_turns(within: Within, monkeypatch: pytest.MonkeyPatch) ->
     within(main)
 
 
+def test_a_zone_is_kept(within: Within) -> None:
+    """An address of a link means nothing to the system without it."""
+
+    async def main() -> None:
+        with pytest.raises(OSError, match=rf"^\[Errno (?!{errno.EINVAL}\])"):
+            await connections.reach([(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 1, 0, 1))])
+
+    within(main)
+
+
 def test_nobody_answers(within: Within, attempts: list[Any]) -> None:
     async def main() -> None:
         with pytest.raises(ConnectionRefusedError) as caught:
@@ -748,6 +861,30 @@ def test_tls(within: Within, trusted: Authority, answer: bytes, closes: bool) ->
             for _ in range(2):
                 assert await whole(client, server.url) == b"hello"
             assert len(server.talks) == (2 if closes else 1)
+
+    within(main)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_whole"),
+    [(b"HTTP/1.1 200 OK\r\n\r\nhello", False), (HELLO, True), (CHUNKED + b"5\r\nhello\r\n0\r\n\r\n", True)],
+    ids=["until it closes", "length", "chunks"],
+)
+def test_tls_that_ends_without_saying_so(within: Within, trusted: Authority, answer: bytes, is_whole: bool) -> None:
+    """Anybody on the way may have ended it: it ends no answer (RFC 9112, 9.8)."""
+
+    async def main() -> None:
+        async def peer(talk: Talk) -> None:
+            await talk.hear()
+            await talk.say(answer, b"")
+            talk.writer.transport.abort()
+
+        async with serving(peer, trusted.server("127.0.0.1")) as server, using() as client:
+            response = await post(client, server.url)
+            if is_whole:
+                assert await rest(response) == b"hello"
+            else:
+                assert await breaks(response) == (b"hello", "broke off: it closed the connection")
 
     within(main)
 
@@ -971,6 +1108,8 @@ def test_the_client_is_closed(within: Within, trusted: Authority, secure: bool) 
         (b"<html>hello</html>", "what it says is no HTTP (Expected HTTP/, RTSP/ or ICE/)"),
         (b"HTTP/2 200 OK\r\n\r\n", "what it says is no HTTP (Expected dot)"),
         (b"HTTP/1.1 abc OK\r\n\r\n", "what it says is no HTTP (Invalid status code)"),
+        (b"HTTP/1.1 000 OK\r\ncontent-length: 0\r\n\r\n", "what it says is no HTTP (status 0)"),
+        (b"HTTP/1.1 099 OK\r\ncontent-length: 0\r\n\r\n", "what it says is no HTTP (status 99)"),
         (b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n", "what it says is no HTTP (Invalid header token)"),
         (
             b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
@@ -1080,6 +1219,7 @@ COMPRESSED = {
     "deflate without its head": ("deflate", raw_deflate(TEXT)),
     "two of gzip": ("gzip", packed(TEXT[:1000]) + packed(TEXT[1000:])),
     "identity": ("identity", TEXT),
+    "a charset": ("utf-8", TEXT),
 }
 
 
@@ -1167,6 +1307,29 @@ def test_compressed_nonsense(within: Within, coding: str, data: bytes, why: str)
     within(main)
 
 
+def test_nothing_compressed_many_times(within: Within) -> None:
+    """Others have their turn meanwhile."""
+
+    async def main() -> None:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with serving(says(answer("gzip", packed(b"") * 3000 + packed(b"hello")))) as server, using() as client:
+            response = await post(client, server.url)
+            await asyncio.sleep(SOON / 2)
+            other = asyncio.create_task(others())
+            assert await rest(response) == b"hello"
+            other.cancel()
+            assert turns >= 3000
+
+    within(main)
+
+
 def test_nothing_compressed(within: Within) -> None:
     async def main() -> None:
         async with serving(says(answer("gzip", b""))) as server, using() as client:
@@ -1186,6 +1349,38 @@ def test_another_coding(within: Within, coding: str) -> None:
             await server.talks[0].left.wait()
 
     within(main)
+
+
+class _Greets(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        while line := self.rfile.readline():
+            if line == b"\r\n":
+                self.wfile.write(HELLO)
+
+
+def test_one_loop_after_another() -> None:
+    client = HttpClient()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Greets) as server:
+        server.daemon_threads = True
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+
+        async def main() -> None:
+            for _ in range(2):
+                response = await client.open("GET", f"http://127.0.0.1:{server.server_address[1]}/", {}, b"", LIMITS)
+                assert await rest(response) == b"hello"
+
+        asyncio.run(main())
+        asyncio.run(main())
+        asyncio.run(client.close())
+        server.shutdown()
+        thread.join(PATIENCE)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # a loop that is closed leaves its connections to the collector
+        client.__dict__.clear()
+        gc.collect()
 
 
 # Slow readers
@@ -1264,12 +1459,59 @@ class Wire(asyncio.Transport):
 
 async def begun() -> tuple[Connection, Wire, asyncio.Task[None]]:
     """A connection that has been asked."""
-    connection = Connection({}, set())
+    with socket.socket() as sock:
+        connection = Connection(sock, {}, set())
     wire = Wire()
     connection.connection_made(wire)
     asking = asyncio.create_task(connection.ask(b"?", 0))
     await asyncio.sleep(0)
     return connection, wire, asking
+
+
+def test_a_connection_that_was_lost_before_it_was_asked() -> None:
+    async def main() -> None:
+        with socket.socket() as sock:
+            connection = Connection(sock, {}, set())
+        connection.connection_made(Wire())
+        connection.connection_lost(None)
+        with pytest.raises(Broken, match="it closed the connection without an answer"):
+            await connection.ask(b"?", 0)
+
+    asyncio.run(main())
+
+
+def test_tls_breaks() -> None:
+    """Its errors have numbers, too, which are not the system's."""
+
+    async def main() -> None:
+        connection, _, asking = await begun()
+        connection.data_received(CHUNKED)
+        await asking
+        connection.connection_lost(ssl.SSLError(1, "[SSL] what?"))
+        with pytest.raises(Broken, match=r"what it says is no TLS \(SSLError\)"):
+            await connection.read()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("said", [HELLO + b"!", HELLO + HELLO, b"<html>", None], ids=["more", "two", "none", "end"])
+def test_a_transport_is_not_ended_while_it_calls(said: bytes | None) -> None:
+    """TLS of asyncio fails then, where what was read has waited."""
+
+    async def main() -> None:
+        connection, wire, asking = await begun()
+        if said is None:
+            connection.eof_received()
+        else:
+            connection.data_received(said)
+        assert not wire.closed
+        await asyncio.sleep(0)
+        assert wire.closed
+        connection.connection_lost(None)
+        with suppress(Broken):
+            await asking
+
+    asyncio.run(main())
 
 
 async def heard(reads: list[bytes]) -> tuple[Any, ...]:

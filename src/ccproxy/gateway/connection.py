@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any, Final, cast
@@ -27,11 +28,12 @@ class Broken(Exception):
 class Connection(asyncio.Protocol):
     """Takes one request at a time. It is in `idle` while it may take one, and in `every` while it exists."""
 
-    def __init__(self, idle: dict["Connection", None], every: set["Connection"]) -> None:
+    def __init__(self, sock: socket.socket, idle: dict["Connection", None], every: set["Connection"]) -> None:
         self.status = 0
         """0 until the head of the answer is there."""
         self.headers: dict[str, str] = {}
         """Names in lower case; of several with one name the last counts."""
+        self._sock = sock
         self._idle = idle
         self._every = every
         self._loop = asyncio.get_running_loop()
@@ -56,7 +58,14 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        return not self._transport.is_closing()
+        """Whether the server has neither closed it nor said more, nor done so without the loop having noticed yet."""
+        if self._loop.is_closed() or self._transport.is_closing():
+            return False
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
+        return False
 
     @property
     def at_end(self) -> bool:
@@ -66,9 +75,14 @@ class Connection(asyncio.Protocol):
     async def ask(self, request: bytes, patience: float) -> None:
         """Send a request, and wait for the head of the answer: so many seconds, or for ever if they are 0. Raises
         `TimeoutError`, `Broken`."""
+        if self._parser is None:
+            raise Broken("it closed the connection without an answer")
         self.status, self.headers, self._held = 0, {}, 0
         self._complete = self._keeps = False
         arrival = self._arrival = self._loop.create_future()
+        if len(request) > _LONGEST_HEAD:
+            self._transport.write(memoryview(request)[:-1])
+            request = request[-1:]  # TLS counts as unsent only what is written after what waits
         self._transport.write(request)
         timer = self._loop.call_later(patience, _give_up, arrival) if patience else None
         try:
@@ -112,7 +126,10 @@ class Connection(asyncio.Protocol):
             self._expiry = self._loop.call_later(_KEPT, self._expire)
 
     def abort(self) -> None:
-        self._transport.abort()
+        if self._loop.is_closed():  # it ended with the loop that it was in
+            self._every.discard(self)
+        else:
+            self._transport.abort()
 
     def _expire(self) -> None:
         """One timer goes on for many requests."""
@@ -131,8 +148,14 @@ class Connection(asyncio.Protocol):
     def _break(self, why: str) -> None:
         """What is wrong; without consequence for an answer that is there."""
         self._why = self._why or why
-        self._transport.abort()
+        self._end()
         self._arrived()
+
+    def _end(self) -> None:
+        """For the methods that the transport calls: TLS of asyncio fails where it is ended while it reads."""
+        self._keeps = False
+        self._idle.pop(self, None)
+        self._loop.call_soon(self._transport.abort)
 
     # The transport calls
 
@@ -142,7 +165,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._complete or self._parser is None:  # nobody has asked for it
-            self._transport.abort()
+            self._end()
             return
         self._held += len(data)
         try:
@@ -161,9 +184,19 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         headers = self.headers
         coding = headers.get("transfer-encoding", "").rpartition(",")[2].strip().lower()
-        if self.status and not self._why and "content-length" not in headers and coding != "chunked":
+        framed = "content-length" in headers or coding == "chunked"
+        if self.status and not (self._why or framed or self._is_cut()):
             self._complete = True  # nothing but this says where the answer ends
             self._arrived()
+        self._end()  # else it would wait until the request is sent
+
+    def _is_cut(self) -> bool:
+        """Whether TLS has ended without saying so: anybody may have ended it (RFC 9112, 9.8)."""
+        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        try:
+            return tls is not None and tls.read(1) != b""
+        except ssl.SSLError:
+            return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._every.discard(self)
@@ -193,7 +226,9 @@ class Connection(asyncio.Protocol):
         if self._held > _LONGEST_HEAD and sum(map(len, (*headers, *headers.values()))) > _LONGEST_HEAD:
             raise Broken("its headers are too long")
         status = parser.get_status_code()
-        if 100 <= status < 200 and status != 101:
+        if status < 100:
+            raise Broken(f"what it says is no HTTP (status {status})")
+        if status < 200 and status != 101:
             headers.clear()
         else:
             self.status = status
@@ -212,6 +247,8 @@ def _give_up(arrival: asyncio.Future[None]) -> None:
 
 def words(error: Exception) -> str:
     """An error of the system, without its message, which may have an address in it."""
+    if isinstance(error, ssl.SSLError):  # its number is not the system's
+        return f"what it says is no TLS ({type(error).__name__})"
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         said = os.strerror(error.errno)
         return said[:1].lower() + said[1:]
@@ -252,6 +289,8 @@ async def reach(addresses: Sequence[Address]) -> socket.socket:
 async def _connected(address: Address) -> socket.socket:
     family, kind, protocol, _, place = address
     sock = socket.socket(family, kind, protocol)
+    if family == socket.AF_INET6 and place[3]:  # uvloop takes the zone from the name only
+        place = (f"{place[0]}%{place[3]}", *place[1:])
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -21,6 +21,8 @@ Labels = tuple[str | int, ...]
 Number = TypeVar("Number")
 
 _PAIR = ("client", "upstream")
+_MOST_TOKENS = 2**53
+"""In one exchange. Of what upstreams call a count, a greater one is none, and neither is one below 0."""
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _GAPS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 
@@ -132,7 +134,7 @@ class Metrics(Collector):
         if usage is not None:
             for kind in ("input", "cache_read", "cache_write", "output", "reasoning"):
                 count = getattr(usage, kind)
-                if count:
+                if count and 0 < count <= _MOST_TOKENS:
                     self.tokens[client, upstream, kind] += count
         for kind, times in exchange.losses.items():
             self.losses[client, upstream, kind] += times

@@ -11,6 +11,8 @@ from ccproxy import dialects
 from ccproxy.core.errors import RequestRefused
 from ccproxy.core.spi import Dialect, Endpoint, Endpoints
 
+_LONGEST_MODEL = 1000
+
 
 class Route(NamedTuple):
     dialect: Dialect
@@ -93,11 +95,12 @@ def parse_query(query: bytes) -> dict[str, str]:
 def upstream_url(base: str, endpoints: Endpoints, endpoint: Endpoint) -> str:
     """The URL of an endpoint; the base may end in the version, or have it anywhere in its path.
 
-    The model is the client's word: it must not lead anywhere else. Raises `RequestRefused`.
+    The model is the client's word: it must not lead anywhere else, nor be so long that URLs which are kept take much
+    memory. Raises `RequestRefused`.
     """
     named = quote(endpoint.model.encode("utf-8", "replace"), safe="/@,+")
     path = endpoints.path(msgspec.structs.replace(endpoint, model=named))
-    if not {".", ".."}.isdisjoint(path.partition("?")[0].split("/")):
+    if len(endpoint.model) > _LONGEST_MODEL or not {".", ".."}.isdisjoint(path.partition("?")[0].split("/")):
         raise RequestRefused("model", f"{endpoint.model[:200]!r} is no name of a model")
     base = base.rstrip("/")
     steps = base.partition("://")[2].split("/")[1:]

@@ -8,11 +8,10 @@ from typing import Any
 
 import msgspec
 
-from ccproxy.core.errors import MisuseError, RequestRefused, StreamFailed
+from ccproxy.core.errors import MisuseError, RequestRefused
 from ccproxy.core.events import StreamError
 from ccproxy.core.spi import Endpoint
 from ccproxy.core.store import MemoryStore, Store
-from ccproxy.core.vocab import ErrorKind
 from ccproxy.failures import error_response
 from ccproxy.wire.json import JSONError, loads
 
@@ -277,6 +276,3 @@ async def _respond(send: Send, status: int, out_headers: dict[str, str], body: b
 def create_app(config: Config, **options: Any) -> App:
     """An ASGI application to serve or to mount. Raises `ConfigError` if a key that is referred to is not there."""
     return App(config, **options)
-
-
-__all__ = ["App", "ErrorKind", "StreamFailed", "create_app"]

@@ -17,8 +17,8 @@ from .config import Timeouts
 from .connection import Address, Broken, Connection, reach, words
 
 _ADVICE: Final = "check that it runs, and its url"
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_NO_PATH: Final = re.compile(r"[\x00-\x20\x7f]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
+_NO_URL: Final = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 _NO_NAME: Final = re.compile("[\xdf\u03c2\u200c\u200d]")
 """What was once something else in the name of a host; it has to be written as `xn--`."""
 _PORTS: Final = {"http": 80, "https": 443}
@@ -97,7 +97,7 @@ class HttpClient:
 
     async def close(self) -> None:
         self._lookups.clear()
-        for connection in self._connections:
+        for connection in list(self._connections):
             connection.abort()
         while self._connections:
             await asyncio.sleep(0)
@@ -108,6 +108,7 @@ class HttpClient:
             connection, _ = idle.popitem()
             if connection.is_open:
                 return connection
+            connection.abort()
         return None
 
     async def _ask(self, connection: Connection, request: bytes, limits: Timeouts) -> Response:
@@ -119,7 +120,7 @@ class HttpClient:
         except Broken as broken:
             raise _unreachable(str(broken)) from None
         coding = connection.headers.get("content-encoding", "").strip().lower()
-        if coding in ("", "identity"):
+        if coding in ("", "identity", "utf-8"):  # some take it for the charset
             return _Answer(connection)
         if coding in _CODINGS:
             return _Inflated(_Answer(connection), coding)
@@ -131,22 +132,28 @@ class HttpClient:
         try:
             async with asyncio.timeout(patience):
                 return await self._connection(origin)
-        except OSError as error:
-            self._lookups.pop(origin, None)
+        except (OSError, UnicodeError) as error:  # a name may have parts that are empty or too long
+            self._forget(origin)
             if patience is not None and isinstance(error, TimeoutError) and error.errno is None:
                 what = f"can't be reached: no connection within {patience:g} s; {_ADVICE}"
                 raise UpstreamError("timeout", what) from None
             raise _unreachable(_words(error)) from None
+
+    def _forget(self, origin: "_Origin") -> None:
+        """Its addresses; a lookup that goes on will have new ones."""
+        known = self._lookups.get(origin)
+        if known is not None and known[1].done():
+            del self._lookups[origin]
 
     async def _connection(self, origin: "_Origin") -> Connection:
         idle = self._idle.setdefault(origin, {})
         sock = await reach(await self._addresses(origin))
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(idle, self._connections),
+                lambda: Connection(sock, idle, self._connections),
                 sock=sock,
                 ssl=self._tls if origin.is_tls else None,
-                server_hostname=origin.host.rstrip(".") if origin.is_tls else None,
+                server_hostname=_without_zone(origin.host) if origin.is_tls else None,
             )
         except BaseException:
             sock.close()
@@ -163,8 +170,9 @@ class HttpClient:
         """Of many who ask at once one looks it up, and the others are told."""
         loop = asyncio.get_running_loop()
         known = self._lookups.get(origin)
-        if known is None or known[0] < loop.time():
+        if known is None or known[1].get_loop() is not loop or (known[0] < loop.time() and known[1].done()):
             lookup = loop.create_task(_look_up(origin.host, origin.port))
+            lookup.add_done_callback(_hear)
             known = self._lookups[origin] = loop.time() + _KNOWN, lookup
         return await asyncio.shield(known[1])
 
@@ -185,6 +193,8 @@ class _Target(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _target(url: str) -> _Target:
+    if _NO_URL.search(url):  # `urlsplit` leaves some of it out
+        raise _unreachable("its url is none")
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -194,6 +204,8 @@ def _target(url: str) -> _Target:
             if _NO_NAME.search(host):
                 raise UnicodeError
             host = host.encode("idna").decode()
+        if ":" in host:
+            host = host.replace("%25", "%")  # before a zone (RFC 6874)
     except UnicodeError:
         raise _unreachable("its host name is not known") from None
     except (KeyError, ValueError):
@@ -201,15 +213,21 @@ def _target(url: str) -> _Target:
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     if not path.isascii():
         path = quote(path, safe="!$%&'()*+,/:;=?@~")
-    shown = f"[{host}]" if ":" in host else host.rstrip(".")
+    name = _without_zone(host)
+    shown = f"[{name}]" if ":" in host else name
     authorization = ""
     if parts.username is not None:
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = f"Basic {b64encode(user.encode()).decode()}"
-    if not host or _NO_PATH.search(host + path):
+    if not host or _NO_URL.search(host):
         raise _unreachable("its url is none")
     shown = shown if port == default else f"{shown}:{port}"
     return _Target(_Origin(host, port, parts.scheme == "https"), shown, path or "/", authorization)
+
+
+def _without_zone(host: str) -> str:
+    """As its certificate has it: nor with the dot of the root."""
+    return host.partition("%")[0].rstrip(".")
 
 
 def _request(method: str, target: _Target, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -228,6 +246,12 @@ def _request(method: str, target: _Target, headers: Mapping[str, str], body: byt
 
 async def _look_up(host: str, port: int) -> Sequence[Address]:
     return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+def _hear(lookup: asyncio.Task[Sequence[Address]]) -> None:
+    """Those who asked may have left before it failed."""
+    if not lookup.cancelled():
+        lookup.exception()
 
 
 class _Answer:
@@ -283,6 +307,7 @@ class _Inflated:
                     return b""
             if data := self._inflate():
                 return data
+            await asyncio.sleep(0)  # many a little that says nothing would keep everybody waiting
 
     @property
     def at_end(self) -> bool:
@@ -311,10 +336,10 @@ def _unreachable(why: str) -> UpstreamError:
     return UpstreamError("internal", f"can't be reached: {why}; {_ADVICE}")
 
 
-def _words(error: OSError) -> str:
+def _words(error: OSError | UnicodeError) -> str:
     """The error without the address of the upstream, which is not the client's matter."""
     match error:
-        case socket.gaierror():
+        case socket.gaierror() | UnicodeError():
             return "its host name is not known"
         case ssl.SSLCertVerificationError():
             is_named = error.verify_code in _OTHER_HOST  # the message names the host
