@@ -195,3 +195,128 @@ def test_what_unnumbered_deltas_said_is_not_said_again_at_the_end() -> None:
     assert one == other
     said = collect(other, "anthropic")["content"]
     assert [block["text"] for block in said] == ["".join(pieces)]
+
+
+def gemini(text: str, reason: str | None = None, **beside: Any) -> bytes:
+    candidate = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0, **beside}
+    payload = {"candidates": [candidate | ({"finishReason": reason} if reason else {})], "responseId": "found"}
+    return b"data: " + json.dumps(payload).encode() + b"\n\n"
+
+
+def responses(name: str, **fields: Any) -> bytes:
+    return b"data: " + json.dumps({"type": f"response.{name}", **fields}).encode() + b"\n\n"
+
+
+RATED = gemini("b", safetyRatings=[{"category": "HARM_CATEGORY_HARASSMENT", "probability": "LOW"}])
+ARGUMENTS = "function_call_arguments.delta"
+
+
+@pytest.mark.parametrize(
+    ("source", "frames"),
+    [
+        pytest.param(
+            "gemini",
+            [gemini("a"), RATED, gemini("c", finishMessage="?"), RATED, gemini("d", "STOP")],
+            id="ratings on some chunks",
+        ),
+        pytest.param(
+            "openai-chat",
+            [
+                chunk({"content": "a"}),
+                chunk({"content": "b"}),
+                chunk({"role": "assistant"}),
+                chunk({"content": "c"}, x="?").replace(b"?", b"\xff"),
+                chunk({}, finish="stop"),
+            ],
+            id="bad UTF-8 where nobody looks",
+        ),
+        pytest.param(
+            "openai-chat",
+            [
+                chunk({"content": "a"}),
+                b"event: error\n" + chunk({"content": "b"}),
+                b": lines that end in CR\r\r",
+                chunk({}, finish="stop"),
+            ],
+            id="a delta with the name of an error",
+        ),
+        pytest.param(
+            "openai-responses",
+            [
+                responses("created", response={"id": "r", "model": "m"}),
+                responses(
+                    "output_item.added", output_index=0, item={"type": "function_call", "call_id": "c", "name": "f"}
+                ),
+                responses(ARGUMENTS, output_index=0, delta="{"),
+                responses(ARGUMENTS, output_index=0, delta=" "),
+                responses("unheard", output_index=0),
+                responses(ARGUMENTS, output_index=0, delta="}", logprobs={}),
+                responses("completed", response={"id": "r", "status": "completed"}),
+            ],
+            id="log probabilities of arguments",
+        ),
+    ],
+)
+def test_how_a_frame_is_read_does_not_depend_on_its_neighbours(source: str, frames: list[bytes]) -> None:
+    """The typed way leaves unread what the dict way would see, so every frame that it can read must go that way."""
+    whole, single = (Translator(source, source, normalize=True) for _ in range(2))
+    one = whole.feed(b"".join(frames)) + whole.close()
+    assert b"".join([single.feed(frame) for frame in frames]) + single.close() == one
+    assert (str(whole.error), whole.message) == (str(single.error), single.message)
+
+
+def test_what_was_held_until_the_end_may_be_wrong() -> None:
+    item = {"type": "function_call", "call_id": "c", "name": ["f"]}
+    translator = Translator("openai-responses", "anthropic")
+    translator.feed(responses("created", response={"id": "r", "model": "m"}))
+    translator.feed(responses("output_item.added", output_index=0, item=item) + DONE)
+    translator.close()
+    assert translator.error is not None
+    assert "name must be a string" in str(translator.error)
+
+
+def test_a_finish_message_that_is_no_text_explains_nothing() -> None:
+    body = collect(gemini("a", "STOP", finishMessage={"a": 1}), "gemini", "anthropic")
+    assert body["content"][0]["text"] == "a"
+
+
+def test_alternatives_that_are_no_list_are_left_out() -> None:
+    entry = {"token": "a", "logprob": -1.0, "top_logprobs": "x"}
+    choice = {"index": 0, "delta": {"content": "a"}, "logprobs": {"content": [entry]}}
+    frames = chunk({}, choices=[choice]) + chunk({}, finish="stop") + DONE
+    candidate = collect(frames, "openai-chat", "gemini")["candidates"][0]
+    assert candidate["logprobsResult"]["chosenCandidates"] == [{"token": "a", "logProbability": -1.0}]
+
+
+def test_half_a_character_may_wait_its_turn() -> None:
+    """What waits is weighed, also what no strict encoder writes."""
+    frames = [
+        responses("created", response={"id": "r", "model": "m"}),
+        *(
+            responses("output_item.added", output_index=n, item={"type": "message", "id": f"i{n}", "content": []})
+            for n in (0, 1)
+        ),
+        *(responses("output_text.delta", output_index=n, content_index=0, delta="a") for n in (0, 1)),
+        responses("unheard", output_index=1, text="\ud83d"),
+    ]
+    translator = Translator("openai-responses", "anthropic")
+    translator.feed(b"".join(frames))
+    assert [part.text for part in translator.message.parts] == ["a", "a"]
+    assert translator.error is None
+
+
+@pytest.mark.parametrize(
+    ("source", "data"),
+    [
+        pytest.param("openai-chat", b": c\r\n\r\ndata: " + b"x" * 200 + b"\r\n\r\n", id="CRLF"),
+        pytest.param("gemini", b"[\r\n" + b'{"a":"' + b"x" * 200 + b'"}]', id="array"),
+    ],
+)
+def test_a_frame_that_is_too_large_begins_where_it_begins(source: str, data: bytes) -> None:
+    whole, single = (Translator(source, source, max_frame=100) for _ in range(2))
+    one = whole.feed(data)
+    other = b"".join([single.feed(data[at : at + 1]) for at in range(len(data))])
+    assert whole.error is not None
+    assert whole.error.offset == data.index(b"data" if source == "openai-chat" else b"{")
+    assert str(single.error) == str(whole.error)
+    assert one == other

@@ -227,8 +227,8 @@ class Translator:
         ends = decoder.ends if type(decoder) is ArrayDecoder else ()
         out = self._pass_on(block, self._reader.read(block, ends)) if block else b""
         if self._decoder.overflow and not self._reader.finished:
-            self._decoder.close()
-            out += self._pass_on(b"", self._reader.overflow())
+            tail = self._decoder.close()
+            out += self._pass_on(tail, self._reader.overflow(tail))
         self._lane = self._may_lane()
         return out
 

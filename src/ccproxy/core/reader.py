@@ -52,6 +52,8 @@ class BaseReader:
     dialect: ClassVar[str]
     delta_type: ClassVar[Any]
     """The regular delta frame, as a msgspec Struct."""
+    delta_mark: ClassVar[bytes] = b""
+    """What every such frame has in it, and most others have not."""
     quirks: ClassVar[Mapping[str, Callable[[], Quirk]]] = {}
     _decoder: ClassVar[msgspec.json.Decoder[Any]]
 
@@ -83,6 +85,8 @@ class BaseReader:
     _block = b""  # the read under way,
     _block_frame = 0  # and the frames before it
     _frames = 0
+    _refused = -1  # where in the block a frame begins that was found to be no regular delta frame
+    _declined = b""  # the block of which `read_one` found that
     _array_begun = False
 
     def __init_subclass__(cls) -> None:
@@ -133,6 +137,9 @@ class BaseReader:
             self._read_elements(block, ends)
             return self.events
         position = no_run = self._skip_bom(block)
+        self._refused = -1
+        if block is self._declined:
+            self._refused, no_run = 0, 1
         returns = 13 in block
         if returns and len(block) <= self._max_frame and not _LONE_RETURN.search(block):
             block = block.replace(b"\r", b"")  # Google's lines end in CRLF; `locate` has the block as it came
@@ -147,7 +154,7 @@ class BaseReader:
                     continue
             match = None if returns else _FRAME.match(block, position)
             if match is not None:
-                self._read_frame(block[position : match.start(2)], match[1], match[2])
+                self._read_frame(block[position : match.start(2)], match[1], match[2], position == self._refused)
                 position = match.end()
             else:
                 end, after = end_of_frame(block, position, returns)
@@ -205,6 +212,7 @@ class BaseReader:
         try:
             text = self.text_of(self._decode(data))
         except JSONError:
+            self._declined = block
             return ""
         if not text or self._halves:
             return ""
@@ -267,9 +275,11 @@ class BaseReader:
         self._begin(block)
         self._mark()
 
-    def overflow(self) -> list[Event]:
-        """The frame that is being received is longer than the limit."""
-        self._begin(b"")
+    def overflow(self, tail: bytes) -> list[Event]:
+        """The frame that is being received is longer than the limit; `tail` is what has come of it."""
+        self._begin(tail)
+        if self.array:
+            self._starts = starts(tail, (), not self._array_begun)
         self._mark()
         self.too_large()
         return self.events
@@ -360,12 +370,14 @@ class BaseReader:
         try:
             frames = self._decode_lines(lines)
         except JSONError:
-            frames, size = self._decode_some(lines)
-            stop = start + size + len(frames) * self._run.size
+            frames, size = self._decode_some(lines) if count > 1 else ([], 0)
+            self._refused = stop = start + size + len(frames) * self._run.size
             if _FEW < count < _FEW * len(frames):  # else what was looked at in vain would be the most of it
                 again = stop + 1
             count = len(frames)
         if len(frames) != count or not frames or not self.text_of(frames[0]):
+            if frames and len(frames) == count:
+                self._refused = start
             return start, max(again, start + 1)
         texts = self.texts_of(frames)
         if len(texts) != count or not all(texts):
@@ -401,7 +413,7 @@ class BaseReader:
             self.told[self.part] += texts
         self.events.append(Delta(self.part, texts))
 
-    def _read_frame(self, head: bytes, event: bytes | None, data: bytes) -> None:
+    def _read_frame(self, head: bytes, event: bytes | None, data: bytes, refused: bool) -> None:
         """One frame as most are: a line of data, with or without a name before it."""
         events = self.events
         known = len(events)
@@ -410,7 +422,8 @@ class BaseReader:
         if len(head) + len(data) > self._max_frame:
             self.too_large()
             return
-        self._read_data("" if event is None else event.decode("utf-8", "replace"), data)
+        if refused or not self._read_typed(data):
+            self._read_data("" if event is None else event.decode("utf-8", "replace"), data)
         if len(events) > known and type(events[-1]) is Delta and head != self._head and not self._repairs:
             self._run = run_after(head)  # more of its kind may follow
             self._head = head
@@ -439,8 +452,12 @@ class BaseReader:
         self.fail("too_large", f"a frame is longer than the limit max_frame of {self.context.limits.max_frame} bytes")
 
     def _read_typed(self, data: bytes) -> bool:
-        """Whether the data is that of a regular delta frame, which then was read."""
-        if not self.started or self._repairs or self._halves:
+        """Whether the data is that of a regular delta frame, which then was read.
+
+        Every frame is tried, and not in runs alone: what the two ways make of a frame may differ in what only one of
+        them looks at, and must not depend on where the stream was cut.
+        """
+        if not self.next_part or self.delta_mark not in data or self._repairs or self._halves:
             return False
         try:
             text = self.text_of(self._decode(data))
@@ -474,7 +491,10 @@ class BaseReader:
         for quirk in self._repairs:
             self._take("", quirk.release())
         if not self.finished:
-            self.end_of_stream()
+            try:
+                self.end_of_stream()
+            except FieldError as error:  # in what was held
+                self.fail("protocol", str(error))
 
     def _repaired(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         for quirk in self._repairs:

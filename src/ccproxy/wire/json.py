@@ -52,7 +52,7 @@ def dumps(value: object) -> bytes:
     except UnicodeEncodeError:
         import json  # only needed for lone surrogates
 
-        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=msgspec.to_builtins).encode("ascii")
 
 
 _TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)

@@ -39,6 +39,7 @@ class _Block:
 class Reader(BaseReader):
     dialect: ClassVar[str] = "anthropic"
     delta_type = ContentBlockDelta
+    delta_mark = b'"delta"'
     _id = ""
     _latest = -1
     _called = False

@@ -27,11 +27,18 @@ def _entry(candidate: Fields) -> dict[str, Any]:
 
 def write(entries: list[Any]) -> dict[str, Any]:
     """The `logprobsResult` for neutral entries."""
-    known = [Fields(entry) for entry in entries if isinstance(entry, dict)]
+    known = _objects(entries)
     return {
         "chosenCandidates": [_candidate(entry) for entry in known],
-        "topCandidates": [{"candidates": [_candidate(top) for top in entry.each("top_logprobs")]} for entry in known],
+        "topCandidates": [
+            {"candidates": [_candidate(top) for top in _objects(entry.raw.get("top_logprobs"))]} for entry in known
+        ],
     }
+
+
+def _objects(entries: Any) -> list[Fields]:
+    """The objects of a list; what else a server made of its entries has no place."""
+    return [Fields(entry) for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
 def _candidate(entry: Fields) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from ccproxy.core.events import Delta, Finish, Signature, StreamError
+from ccproxy.core.events import Finish, Signature, StreamError
 from ccproxy.core.fields import Fields
 from ccproxy.core.parts import call_id
 from ccproxy.core.reader import BaseReader
@@ -73,6 +73,7 @@ class _Choice:
 class Reader(BaseReader):
     dialect: ClassVar[str] = SCHEME
     delta_type = Chunk
+    delta_mark = b'"text"'
     _blocked: str | None = None
 
     def __init__(self, context: Context) -> None:
@@ -144,7 +145,6 @@ class Reader(BaseReader):
         if frame.raw.get("error") or event == "error":
             self.report(frame.raw)
             return
-        before = len(self.events)
         candidates = list(frame.each("candidates"))
         if not candidates and not frame.raw.keys() & _BESIDE and frame.raw.keys() - _KNOWN:
             self.opaque(frame.raw)
@@ -168,8 +168,7 @@ class Reader(BaseReader):
         if reason is not None or feedback.word("blockReasonMessage"):
             self._blocked = reason or ""
             self._top["promptFeedback"] = {**feedback.raw, **({"blockReason": reason} if reason else {})}
-        if len(self.events) != before + 1 or type(self.events[-1]) is not Delta:
-            self._tell_usage()  # what only extends a part, as typed frames do, leaves that to another
+        self._tell_usage()
 
     def _start(self, frame: Fields) -> None:
         if self.started:
@@ -249,7 +248,7 @@ class Reader(BaseReader):
         """Why it was no ordinary end."""
         if choice.finish is None:
             return {"explanation": Fields(self._top).noise("promptFeedback").word("blockReasonMessage")}
-        message = choice.own.get("finishMessage")
+        message = Fields(choice.own).word("finishMessage")
         return {"explanation": message} if message and message not in NO_EXPLANATION else None
 
     def _candidate(self, source: Fields, index: int) -> None:

@@ -107,6 +107,7 @@ class _Choice:
 class Reader(BaseReader):
     dialect: ClassVar[str] = "openai-chat"
     delta_type = Chunk
+    delta_mark = b'"delta"'
     quirks = QUIRKS
     _usage: Usage | None = None
 

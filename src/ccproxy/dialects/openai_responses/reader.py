@@ -52,6 +52,7 @@ class _Item:
 class Reader(BaseReader):
     dialect: ClassVar[str] = "openai-responses"
     delta_type = DeltaFrame
+    delta_mark = b".delta"
     _latest = -1
     _entered = 0  # items; more than there are indexes where a server gives all of them the same
     _called = False
