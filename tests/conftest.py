@@ -24,10 +24,13 @@ SLOW = (
     ),
     *(
         "tests/laws/test_array.py",
+        "tests/laws/test_bad_input.py",
         "tests/laws/test_bad_requests.py",
         "tests/laws/test_cut.py",
         "tests/laws/test_fuzz.py",
         "tests/laws/test_garbage.py",
+        "tests/laws/test_linear_requests.py",
+        "tests/laws/test_toy.py",
     ),
 )
 """Where tests talk over sockets, start processes, or go through every stream a second time: not for `make check`."""
